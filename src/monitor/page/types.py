@@ -1,0 +1,66 @@
+"""A page on its way: what the outbox holds, what a channel gets, and what it says back."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+Purpose = Literal["first", "raised", "repeat", "deadline", "reopened", "notice", "backlog"]
+Outcome = Literal["accepted", "retry", "refused", "in_doubt"]
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """One page to one recipient over one channel about one incident.
+
+    `key` is (incident, cycle, purpose, level, round, recipient, channel) as one string: the idempotency key.
+    `sequence` counts per (incident, recipient, channel): pages go out in that order. `facts` is what the renderers
+    work from, plain JSON (see `page.facts`). `decided_at` is event time, `created_at` real time.
+    """
+
+    key: str
+    incident: str
+    umbrella: str
+    brand: str
+    severity: str
+    purpose: Purpose
+    recipient: str
+    channel: str
+    sequence: int
+    decided_at: float
+    created_at: float
+    facts: dict[str, Any]
+    attempts: int = 0
+    may_be_repeat: bool = False
+
+
+class Delivery(Struct, frozen=True):
+    """What became of one try. `accepted` is not seen: it only says that the receiver took it.
+
+    `retry` may come with `retry_after` (seconds); `refused` will never work (a 4xx); `in_doubt`: it was sent, and no
+    answer came.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    retry_after: float | None = None
+    receipt: str | None = None
+
+
+class Notifier(Protocol):
+    """A channel. `exactly_once` says that the receiver drops a second send of the same key."""
+
+    name: str
+    exactly_once: bool
+
+    async def send(self, page: Page) -> Delivery:
+        """Try once; never raises for what a receiver can do."""
+        ...
+
+    async def check(self) -> str | None:
+        """Say what is wrong with this receiver, or None: for `monitor doctor`. Sends no page."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
