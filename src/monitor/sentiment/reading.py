@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor.mention.model import Author, Engagement, Kind
+from monitor.mention.model import Author, Engagement, Kind  # noqa: TC001 -- msgspec resolves them at run time
 
 Label = Literal["negative", "neutral", "positive"]
 
@@ -63,7 +63,7 @@ class Origin(Struct, frozen=True, array_like=True):
     appended_at: float
 
 
-class ReadMention(Struct, frozen=True, array_like=True):
+class ReadMention(Struct, frozen=True, array_like=True, tag="mention"):
     """A mention with its reading, as one umbrella sees it. Times are seconds since the epoch.
 
     A mention that names brands of two umbrellas becomes two of these; only the first has `counted`, so that the

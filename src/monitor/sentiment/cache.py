@@ -1,0 +1,104 @@
+"""Readings of texts already read, so that a repost costs a dictionary look-up.
+
+The key is the text as the model would see it (and its language): `key` makes it. Keys are kept as 16-byte
+digests, so memory is bounded by the number of readings, not by the length of texts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.sentiment.reading import Reading
+    from monitor.sentiment.scorer import Scorer
+
+ENTRY_BYTES: Final = 640
+"""What one reading without a vector costs in memory, measured: objects, digest, dictionary slot."""
+
+
+class CachedScorer:
+    """A scorer that remembers: equal texts are read once, until memory for `max_bytes` is full (oldest use goes first).
+
+    Args:
+        scorer: whose readings are kept.
+        max_bytes: roughly the memory to spend; 0 keeps nothing between calls (equal texts of one call are still
+            read once).
+        key: what must be equal for two texts to be read alike; default: the text without space around it.
+
+    Attributes:
+        hits: texts answered from memory or from an equal text of the same call.
+        misses: texts that were read.
+
+    >>> from monitor.sentiment.stub import StubScorer
+    >>> cached = CachedScorer(StubScorer(), 1_000_000)
+    >>> first, second = cached.read(["so rude", "so rude "])
+    >>> first == second, cached.hits, cached.misses
+    (True, 1, 1)
+    """
+
+    def __init__(self, scorer: Scorer, max_bytes: int, *, key: Callable[[str], str] = str.strip) -> None:
+        self._scorer = scorer
+        self._key = key
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._kept: OrderedDict[bytes, Reading] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def name(self) -> str:
+        """The model version of the scorer inside."""
+        return self._scorer.name
+
+    @property
+    def size(self) -> int:
+        """The memory that the kept readings take, in bytes, roughly."""
+        return self._size
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
+        """Return one reading per text, in order, reading only what is not known yet."""
+        given: Sequence[str | None] = langs if langs is not None else [None] * len(texts)
+        keys = [self._digest(text, lang) for text, lang in zip(texts, given, strict=True)]
+        found: dict[bytes, Reading] = {}
+        fresh: dict[bytes, int] = {}
+        for index, digest in enumerate(keys):
+            kept = self._kept.get(digest)
+            if kept is not None:
+                self._kept.move_to_end(digest)
+                found[digest] = kept
+            elif digest not in fresh:
+                fresh[digest] = index
+        if fresh:
+            picked = list(fresh.values())
+            readings = self._scorer.read([texts[i] for i in picked], [given[i] for i in picked])
+            for digest, reading in zip(fresh, readings, strict=True):
+                found[digest] = reading
+                self._keep(digest, reading)
+        self.misses += len(fresh)
+        self.hits += len(texts) - len(fresh)
+        return [found[digest] for digest in keys]
+
+    def _digest(self, text: str, lang: str | None) -> bytes:
+        material = f"{lang or ''}\0{self._key(text)}"
+        return blake2b(material.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def _keep(self, digest: bytes, reading: Reading) -> None:
+        cost = self._cost(reading)
+        if cost > self._max_bytes:
+            return
+        self._kept[digest] = reading
+        self._size += cost
+        while self._size > self._max_bytes:
+            _, old = self._kept.popitem(last=False)
+            self._size -= self._cost(old)
+
+    @staticmethod
+    def _cost(reading: Reading) -> int:
+        return ENTRY_BYTES + len(reading.vector or b"")

@@ -1,0 +1,54 @@
+"""The seam between the pipeline and whatever reads texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from monitor.sentiment.cache import CachedScorer
+from monitor.sentiment.errors import ModelError
+from monitor.sentiment.stub import StubScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from monitor.sentiment.reading import Reading
+
+
+class Scorer(Protocol):
+    """Reads texts. Called from one thread at a time; never raises for what a text holds."""
+
+    @property
+    def name(self) -> str:
+        """The model version, as every reading carries it."""
+        ...
+
+    def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
+        """Return one reading per text, in order.
+
+        Args:
+            texts: any text at all; what cannot be read gets a reading with `unread`, never an exception.
+            langs: what is known of each text's language, as long as `texts`; None: nothing is known of any.
+        """
+        ...
+
+
+def load_scorer(
+    model: str | Path | None = None, *, threads: int | None = None, vectors: bool = False, cache_bytes: int = 64 << 20
+) -> Scorer:
+    """Load a model, ready to read.
+
+    Args:
+        model: None for the packaged weights; a folder of weights; a Hugging Face checkpoint by folder or name
+            (needs the extra `train`); `stub` for the word list of the tests.
+        threads: CPU threads for the model; None: every core that the process may use.
+        vectors: readings carry their embedding (768 bytes each).
+        cache_bytes: memory for readings of texts already read; 0 keeps none.
+
+    Raises:
+        ModelError: the weights are missing, truncated or unknown; the message says what to do.
+    """
+    if model == "stub":
+        scorer: Scorer = StubScorer(vectors=vectors)
+        return CachedScorer(scorer, cache_bytes) if cache_bytes and threads else scorer
+    raise ModelError("The packaged weights are not installed; set the model to `stub` or install them.")
