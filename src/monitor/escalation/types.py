@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor.spread.types import Spread, Tide
+from monitor.spread.types import Spread, Tide  # noqa: TC001 -- msgspec resolves field types at run time
 
 Severity = Literal["info", "notify", "page", "crisis"]
 SEVERITIES: tuple[Severity, ...] = ("info", "notify", "page", "crisis")
@@ -24,7 +24,12 @@ class Quote(Struct, frozen=True):
 
 
 class StoryView(Struct, frozen=True, kw_only=True):
-    """A story or a brand's wave as the rules and the page see it: a value, cut off from the state behind it."""
+    """A story or a brand's wave as the rules and the page see it: a value, cut off from the state behind it.
+
+    Shares are of the mentions that could be read, 0 to 1; `unread_share` is of all. `brands_hit` is the number of
+    brands, none an ancestor of another, that each hold a tenth of the story or more. For a wave, `story` is the
+    wave's own name (it must stay the same while the wave lasts) and `size` counts what the wave holds.
+    """
 
     umbrella: str
     story: str
@@ -47,12 +52,17 @@ class StoryView(Struct, frozen=True, kw_only=True):
     phrases: tuple[str, ...] = ()
     authentic_share: float = 1.0
     promo_share: float = 0.0
+    brands_hit: int = 1
     spread: Spread | None = None
     tide: Tide | None = None
 
 
 class Decision(Struct, frozen=True):
-    """What to do about a story, why, and on which evidence. `rules` is the version of the rule file."""
+    """What to do about a story, why, and on which evidence.
+
+    `reason` is a sentence for a person at 3 a.m. and holds no mention's text; `evidence` has the figures behind it.
+    `rules` is the version of the rule set. `errors` names the rules whose condition could not be evaluated.
+    """
 
     action: Action
     severity: Severity
@@ -60,11 +70,31 @@ class Decision(Struct, frozen=True):
     reason: str
     evidence: tuple[tuple[str, float | str], ...] = ()
     rules: str = ""
+    errors: tuple[str, ...] = ()
 
 
 class RuleMemory(Struct, frozen=True):
-    """What the rules remember of one story: since when each condition has held, and at which severity it stands."""
+    """What the rules remember of one story between two evaluations.
+
+    `since`: since when each condition has held; `fired`: the rules that have held through their hold-down and have
+    not gone calm since; `severity`: where the story stands (None: no incident); `calm_since`: since when it deserves
+    less than that.
+    """
 
     since: tuple[tuple[str, float], ...] = ()
     severity: Severity | None = None
     calm_since: float | None = None
+    fired: tuple[str, ...] = ()
+
+
+class ConditionError(ValueError):
+    """A rule's condition could not be evaluated on this view: it counts as unchanged, and the other rules go on."""
+
+
+def rank(severity: Severity) -> int:
+    """Return where a severity stands: 0 for info, 3 for crisis.
+
+    >>> rank("page") > rank("notify")
+    True
+    """
+    return SEVERITIES.index(severity)

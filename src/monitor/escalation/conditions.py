@@ -1,0 +1,145 @@
+"""The conditions of the default rules: pure predicates over a `StoryView`, built from typed thresholds.
+
+A condition is anything that takes a view and says whether it holds; it may raise `ConditionError`. The thresholds
+here are the starting point, justified in each class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from monitor.escalation.types import StoryView
+    from monitor.spread.types import Spread
+
+
+class Condition(Protocol):
+    """Whether a rule's condition holds for a view. Raises `ConditionError` where it cannot be said."""
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        ...
+
+
+class Growing(Struct, frozen=True, kw_only=True):
+    """The story is alive and is forecast to pass the viral line, is near it, or is past it.
+
+    `p_viral`: at an even chance it is worth waking someone, because waiting costs the lead time. `near`: from this
+    part of the line on, growth alone is enough, whatever the forecast says. `times`: growth means this many times
+    the usual rate; without it a story that has crossed long ago would count for ever. `quiet_s`: nothing for this
+    long is no growth.
+    """
+
+    p_viral: float = 0.5
+    near: float = 0.7
+    times: float = 2.0
+    quiet_s: float = 3600.0
+    voices: int = 5
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds; never without a spread."""
+        spread = view.spread
+        if spread is None or view.voices < self.voices or not self.alive(spread, view.last_at):
+            return False
+        return spread.forecast.p_viral >= self.p_viral or self.at_line(spread, self.near)
+
+    def alive(self, spread: Spread, last_at: float) -> bool:
+        """Return whether it still grows above the usual."""
+        return spread.at - last_at <= self.quiet_s and spread.per_hour >= self.times * spread.expected_per_hour
+
+    @staticmethod
+    def at_line(spread: Spread, part: float) -> bool:
+        """Return whether size or reach has come to `part` of the viral line."""
+        reach = spread.line.reach
+        return spread.size >= part * spread.line.size or (reach is not None and spread.reach >= part * reach)
+
+
+class Complaining(Struct, frozen=True, kw_only=True):
+    """The story is mostly a complaint, by enough readable mentions, and no promotion.
+
+    `share`: half. A story that spreads because people laugh, plead or praise has few complaints among its mentions;
+    one that spreads because people are wronged has mostly complaints, its quotes and reposts included. `readable`:
+    below five a share says nothing. `promo`: a third of giveaway or campaign language is a campaign.
+    """
+
+    share: float = 0.5
+    readable: int = 5
+    promo: float = 0.34
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        readable = view.size * (1.0 - view.unread_share)
+        return readable >= self.readable and view.complaint_share >= self.share and view.promo_share < self.promo
+
+
+class GoingViral(Struct, frozen=True, kw_only=True):
+    """A complaint that is going viral: `Complaining` and `Growing` at once."""
+
+    complaining: Complaining = Complaining()
+    growing: Growing = Growing()
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        return self.complaining(view) and self.growing(view)
+
+
+class Spreading(Struct, frozen=True, kw_only=True):
+    """Something spreads that is no complaint: mockery, pleas, a giveaway, praise."""
+
+    complaining: Complaining = Complaining()
+    growing: Growing = Growing()
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        return self.growing(view) and not self.complaining(view)
+
+
+class FarOverLine(Struct, frozen=True, kw_only=True):
+    """A complaint that is going viral far beyond the line, or over several brands at once.
+
+    `factor`: at three times the line, by count or by the forecast's lower end (its 10 % quantile), it is no longer
+    one team's matter. `brands`: past the line and shared by this many brands that are not part of one another.
+    """
+
+    viral: GoingViral = GoingViral()
+    factor: float = 3.0
+    brands: int = 2
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        spread = view.spread
+        if spread is None or not self.viral(view):
+            return False
+        if view.brands_hit >= self.brands and Growing.at_line(spread, 1.0):
+            return True
+        return Growing.at_line(spread, self.factor) or spread.forecast.q10 >= self.factor * spread.line.size
+
+
+class InWave(Struct, frozen=True, kw_only=True):
+    """A brand is in a wave of complaints, and the baseline is known well enough to say so.
+
+    `voices`: a wave is many people; one furious author, or three, is none.
+    """
+
+    voices: int = 8
+    share: float = 0.5
+    promo: float = 0.34
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds; never without a tide."""
+        tide = view.tide
+        if tide is None or tide.wave_since is None or not tide.confident:
+            return False
+        return max(tide.voices, view.voices) >= self.voices and (
+            view.complaint_share >= self.share and view.promo_share < self.promo
+        )
+
+
+class WaveLasts(Struct, frozen=True):
+    """The tide still says wave; its own hysteresis makes one storm one wave."""
+
+    def __call__(self, view: StoryView, /) -> bool:
+        """Return whether it holds."""
+        return view.tide is not None and view.tide.wave_since is not None

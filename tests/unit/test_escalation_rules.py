@@ -1,0 +1,249 @@
+"""Rules: what opens, what must not, and how slowly it comes down."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from monitor.escalation import (
+    CLOSE_AFTER_S,
+    LOWER_AFTER_S,
+    ConditionError,
+    Rule,
+    RuleMemory,
+    RuleSet,
+    default_rules,
+    evaluate,
+    rank,
+)
+from monitor.escalation.example import START, example_spread, example_view, example_wave
+
+RULES = default_rules()
+NOW = START + 2400
+
+
+def after_hold(view, *, rules=RULES, hold=60.0):
+    """Evaluate twice, a hold-down apart, with the same view."""
+    first, memory = evaluate(rules, view, RuleMemory(), NOW)
+    assert first.action == "none"
+    return evaluate(rules, view, memory, NOW + hold)
+
+
+def test_a_complaint_going_viral_is_paged_with_its_figures():
+    decision, memory = after_hold(example_view())
+    assert (decision.action, decision.severity, decision.rule) == ("open", "page", "going-viral")
+    assert decision.reason == (
+        "38 people in 40 min, 6 times the usual; 82 % likely to pass 400 mentions (median in 1 h 10 min);"
+        " 87 % complain, mostly about cancelled booking"
+    )
+    assert dict(decision.evidence)["p_viral"] == 0.82
+    assert decision.rules == "default-1"
+    assert memory.severity == "page"
+
+
+def test_nothing_before_the_hold_down_has_passed():
+    decision, memory = evaluate(RULES, example_view(), RuleMemory(), NOW)
+    assert decision.action == "none"
+    decision, _ = evaluate(RULES, example_view(), memory, NOW + 59)
+    assert decision.action == "none"
+
+
+def test_a_flicker_within_the_calmer_condition_does_not_start_the_hold_down_anew():
+    _, memory = evaluate(RULES, example_view(), RuleMemory(), NOW)
+    dip = example_view(spread=example_spread(p_viral=0.4))
+    decision, memory = evaluate(RULES, dip, memory, NOW + 61)
+    assert decision.action == "none"  # it must hold at the moment it fires
+    decision, _ = evaluate(RULES, example_view(), memory, NOW + 62)
+    assert decision.action == "open"
+
+
+def test_a_real_break_starts_the_hold_down_anew():
+    _, memory = evaluate(RULES, example_view(), RuleMemory(), NOW)
+    _, memory = evaluate(RULES, example_view(spread=example_spread(p_viral=0.1)), memory, NOW + 30)
+    decision, _ = evaluate(RULES, example_view(), memory, NOW + 61)
+    assert decision.action == "none"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"voices": 1, "size": 20},
+        {"voices": 4},
+        {"spread": example_spread(p_viral=0.3)},
+        {"spread": None},
+        {"spread": example_spread(per_hour=12.0)},
+        {"last_at": START - 4000},
+        {"complaint_share": 0.49, "spread": example_spread(p_viral=0.3)},
+    ],
+    ids=["one furious author", "four people", "unlikely", "no spread", "as usual", "long quiet", "no complaint"],
+)
+def test_near_misses_open_nothing(changes):
+    decision, _ = after_hold(example_view(**changes))
+    assert decision.action == "none"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"complaint_share": 0.1}, {"promo_share": 0.8}, {"unread_share": 0.95}],
+    ids=["pleas, mockery, praise", "giveaway", "hardly anything could be read"],
+)
+def test_what_spreads_without_being_a_complaint_is_a_notice_and_never_a_page(changes):
+    decision, _ = after_hold(example_view(**changes))
+    assert (decision.action, decision.severity, decision.rule) == ("open", "notify", "spreading-notice")
+
+
+def test_near_the_line_growth_is_enough_whatever_the_forecast_says():
+    view = example_view(spread=example_spread(size=300, p_viral=0.2))
+    decision, _ = after_hold(view)
+    assert decision.rule == "going-viral"
+
+
+def test_reach_counts_as_well_as_size():
+    line = structs.replace(example_spread().line, reach=100_000.0)
+    decision, _ = after_hold(example_view(spread=example_spread(line=line, p_viral=0.0)))
+    assert decision.rule == "going-viral"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spread": example_spread(size=1300, p_viral=1.0)},
+        {"spread": example_spread(q10=1300.0, p_viral=0.99)},
+        {"spread": example_spread(size=420, p_viral=1.0), "brands_hit": 2},
+    ],
+    ids=["three times the line", "surely three times the line", "two brands past the line"],
+)
+def test_far_over_the_line_is_a_crisis(changes):
+    decision, _ = after_hold(example_view(**changes))
+    assert (decision.severity, decision.rule) == ("crisis", "viral-crisis")
+
+
+def test_a_notice_that_turns_into_a_complaint_is_raised_to_a_page():
+    _, memory = after_hold(example_view(complaint_share=0.2))
+    _, memory = evaluate(RULES, example_view(), memory, NOW + 100)
+    decision, memory = evaluate(RULES, example_view(), memory, NOW + 160)
+    assert (decision.action, decision.severity) == ("raise", "page")
+    decision, _ = evaluate(RULES, example_view(), memory, NOW + 200)
+    assert decision.action == "none"
+
+
+def test_a_wave_is_paged_and_said_as_a_wave():
+    decision, _ = after_hold(example_wave())
+    assert (decision.severity, decision.rule) == ("page", "complaint-wave")
+    assert decision.reason.startswith("54 complaints in 1 h where 9 are usual (at most 17), from 41 people")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"confident": False}, {"wave_since": None}, {"complaint_share": 0.2}, {"promo_share": 0.6}],
+    ids=["baseline not known", "no wave", "praise", "giveaway"],
+)
+def test_no_wave_without_grounds(changes):
+    decision, _ = after_hold(example_wave(**changes))
+    assert decision.action == "none"
+
+
+def test_three_furious_authors_are_no_wave():
+    wave = example_wave(voices=3)
+    wave = structs.replace(wave, tide=structs.replace(wave.tide, voices=3))
+    assert after_hold(wave)[0].action == "none"
+
+
+def test_it_is_lowered_and_closed_only_after_long_calm_and_says_so():
+    _, memory = after_hold(example_view())
+    calm = example_view(spread=example_spread(p_viral=0.02, per_hour=2.0))
+    start = NOW + 100
+    decision, memory = evaluate(RULES, calm, memory, start)
+    assert (decision.action, memory.calm_since) == ("none", start)
+    decision, memory = evaluate(RULES, calm, memory, start + LOWER_AFTER_S - 1)
+    assert decision.action == "none"
+    decision, memory = evaluate(RULES, calm, memory, start + LOWER_AFTER_S)
+    assert (decision.action, decision.severity) == ("lower", "notify")
+    assert decision.reason.startswith("calmer for 1 h: no more than usual, 2 % likely to pass 400 mentions")
+    decision, memory = evaluate(RULES, calm, memory, start + CLOSE_AFTER_S - 1)
+    assert decision.action == "none"
+    decision, memory = evaluate(RULES, calm, memory, start + CLOSE_AFTER_S)
+    assert decision.action == "close"
+    assert decision.reason.startswith("calm for 3 h")
+    assert memory == RuleMemory()
+
+
+def test_a_flare_within_the_calm_starts_the_wait_anew():
+    _, memory = after_hold(example_view())
+    calm = example_view(spread=example_spread(p_viral=0.02))
+    _, memory = evaluate(RULES, calm, memory, NOW + 100)
+    _, memory = evaluate(RULES, example_view(), memory, NOW + 3000)
+    _, memory = evaluate(RULES, example_view(), memory, NOW + 3100)
+    assert memory.calm_since is None
+    _, memory = evaluate(RULES, calm, memory, NOW + 3200)
+    decision, _ = evaluate(RULES, calm, memory, NOW + 3200 + LOWER_AFTER_S - 1)
+    assert decision.action == "none"
+
+
+def test_a_story_past_its_line_comes_down_once_it_stops_growing():
+    crossed = example_view(spread=example_spread(size=500, p_viral=1.0))
+    _, memory = after_hold(crossed)
+    spent = example_view(spread=example_spread(size=510, p_viral=1.0, per_hour=8.0))
+    _, memory = evaluate(RULES, spent, memory, NOW + 100)
+    decision, _ = evaluate(RULES, spent, memory, NOW + 100 + CLOSE_AFTER_S)
+    assert decision.action == "close"
+
+
+def test_a_broken_rule_is_named_and_silences_no_other():
+    def broken(view):
+        raise ConditionError(view.story)
+
+    bad = Rule(name="broken", severity="crisis", kinds=("story",), condition=broken, reason="")
+    rules = RuleSet(rules=(bad, *RULES.rules), version="2")
+    decision, _ = after_hold(example_view(), rules=rules)
+    assert decision.rule == "going-viral"
+    assert decision.errors == ("broken",)
+
+
+def test_the_reason_holds_no_text_of_a_mention():
+    decision, _ = after_hold(example_view(headline="<!channel> \x1b[31mgotcha"))
+    assert "gotcha" not in decision.reason
+
+
+views = st.builds(
+    example_view,
+    voices=st.integers(0, 12),
+    complaint_share=st.floats(0, 1),
+    promo_share=st.floats(0, 1),
+    unread_share=st.floats(0, 1),
+    brands_hit=st.integers(1, 3),
+    spread=st.none()
+    | st.builds(
+        example_spread,
+        p_viral=st.floats(0, 1),
+        per_hour=st.floats(0, 100),
+        size=st.integers(0, 2000),
+        q10=st.floats(0, 5000),
+        minutes_to_viral=st.none() | st.floats(0, 1e5),
+    ),
+)
+
+
+@given(st.lists(st.tuples(views, st.floats(0, 5000)), max_size=30))
+def test_any_history_moves_one_step_at_a_time_and_memory_follows_the_decisions(steps):
+    memory, standing, now = RuleMemory(), None, NOW
+    for view, gap in steps:
+        now += gap
+        decision, memory = evaluate(RULES, view, memory, now)
+        match decision.action:
+            case "open":
+                assert standing is None
+                standing = decision.severity
+            case "raise":
+                assert rank(decision.severity) > rank(standing)
+                standing = decision.severity
+            case "lower":
+                assert rank(decision.severity) < rank(standing)
+                standing = decision.severity
+            case "close":
+                assert standing is not None
+                standing = None
+        assert memory.severity == standing
+        assert decision.action == "none" or (decision.reason and decision.rule)
+        if view.complaint_share < 0.35 and decision.action in {"open", "raise"}:
+            assert decision.severity == "notify"
