@@ -17,21 +17,27 @@ MAX_TEXT = 100_000
 MAX_ID = 512
 """Characters that an id may have."""
 
-Kind = Literal[
-    "post", "reply", "quote", "repost", "review", "comment", "article", "ticket", "call", "edit", "delete"
-]
+Kind = Literal["post", "reply", "quote", "repost", "review", "comment", "article", "ticket", "call", "edit", "delete"]
+
+MAX_COUNT = 2**63 - 1
+"""The largest count (followers, likes, revision) that is taken: what a 64-bit column holds. Reach is capped where it is
+summed, not here."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
-Count = Annotated[int, Meta(ge=0)]
+Id = Annotated[str, Meta(max_length=MAX_ID)]
+Link = Annotated[str, Meta(max_length=4096)]
+Tag = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Author(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The account that wrote a mention."""
 
-    id: str | None = None
-    handle: str | None = None
-    name: str | None = None
+    id: Id | None = None
+    handle: Id | None = None
+    name: Id | None = None
     followers: Count | None = None
     verified: bool | None = None
     created_at: Instant | None = None
@@ -51,22 +57,23 @@ class Mention(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `repost_of` names what a repost repeats or a quote quotes. An edit or a delete has an id of its own and names its
     `target`; of several, the highest `revision` wins whatever the order of arrival. `observed_at` is when the source
-    first showed it to us (default: the Kafka record's time) and bounds what is believable of `published_at`.
+    first showed it to us (`decode` fills in the Kafka record's time) and bounds what is believable of `published_at`.
+    The bounds on lengths and counts are checked by `decode`, not by the constructor.
     """
 
     id: Name
     source: Name
     published_at: Instant
-    text: str = ""
+    text: Text = ""
     kind: Kind = "post"
     author: Author | None = None
-    in_reply_to: str | None = None
-    repost_of: str | None = None
-    target: str | None = None
+    in_reply_to: Id | None = None
+    repost_of: Id | None = None
+    target: Id | None = None
     revision: Count = 0
     observed_at: Instant | None = None
-    url: str | None = None
-    lang: str | None = None
+    url: Link | None = None
+    lang: Tag | None = None
     engagement: Engagement | None = None
-    media: tuple[str, ...] = ()
-    brand: str | None = None
+    media: Annotated[tuple[Link, ...], Meta(max_length=64)] = ()
+    brand: Id | None = None
