@@ -1,0 +1,116 @@
+"""`StorySpread`: a story's state with its assessment."""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+
+from monitor.spread.forecast import Forecaster
+from monitor.spread.kernel import SCALES
+from monitor.spread.signs import Signs, signs
+from monitor.spread.story import BUCKET, StoryState
+from monitor.spread.types import Spread, ViralLine
+
+QUIET = 3600.0
+"""Seconds of silence that end a run of activity."""
+
+
+class StorySpread(StoryState):
+    """How one story spreads, and how far it will: constant time and at most 4 KB, whatever its size.
+
+    Example: forty voices within twenty minutes, the last ones coming faster.
+
+    >>> story = StorySpread()
+    >>> for i in range(40):
+    ...     story.observe(1200.0 * (i / 40) ** 0.5, i, 300, "repost", 0.9)
+    >>> spread = story.assess(1200.0, ViralLine(100.0), background_per_hour=2.0)
+    >>> spread.voices, spread.forecast.q10 <= spread.forecast.q50 <= spread.forecast.q90
+    (40, True)
+    >>> spread.forecast.p_viral > 0.2, story.assess(90_000.0, ViralLine(100.0), 2.0).forecast.p_viral < 0.05
+    (True, True)
+    >>> StorySpread.load(story.dump()).assess(1200.0, ViralLine(100.0), 2.0) == spread
+    True
+    """
+
+    __slots__ = ()
+
+    def assess(
+        self, now: float, line: ViralLine, background_per_hour: float = 0.0, forecaster: Forecaster | None = None
+    ) -> Spread:
+        """Say where the story stands at `now`, and how far it will go.
+
+        Args:
+            now: event time, seconds since the epoch; a time before the newest mention counts as that mention's.
+            line: from which size on it is viral; an input of the forecast, any line will do.
+            background_per_hour: mentions an hour that would be ordinary for a story of this brand.
+            forecaster: in the place of the packaged one.
+        """
+        seen = signs(self, now)
+        background = max(0.0, background_per_hour)
+        excess = 1.0 - min(background / seen.per_hour, 1.0) if seen.per_hour > 0.0 else 1.0
+        forecast = (forecaster or Forecaster.default()).predict(seen, line, excess)
+        if line.reach is not None and self.reach >= line.reach > 0.0:
+            forecast = type(forecast)(forecast.q10, forecast.q50, forecast.q90, 1.0, 0.0)
+        return Spread(
+            at=max(now, self.ref),
+            size=self.size,
+            voices=round(self.voices),
+            reach=self.reach,
+            per_hour=seen.per_hour,
+            expected_per_hour=background,
+            reproduction=seen.reproduction,
+            forecast=forecast,
+            line=line,
+            drivers=self._drivers(seen),
+            since=self._since(),
+            burst_scale_s=_burst_scale(seen, background),
+        )
+
+    @classmethod
+    def load(cls, raw: bytes) -> StorySpread:
+        """Read what `dump` wrote.
+
+        Raises:
+            ValueError: it is no dumped story, or of another version.
+        """
+        story = cls()
+        story._restore(raw)
+        return story
+
+    def _drivers(self, seen: Signs) -> tuple[tuple[str, float], ...]:
+        """What the forecast rests on, by name: numbers that a page can show."""
+        total = max(self.voices, 1e-9)
+        drivers = [("voices_per_hour", seen.per_hour), ("voices_last_5_min", seen.counts[1])]
+        drivers += [
+            ("reproduction", seen.reproduction),
+            ("unspent_exposure", seen.unspent),
+            ("still_expected", seen.hawkes),
+        ]
+        drivers += [
+            ("repost_share", min(self.kinds[0] / total, 1.0)),
+            ("mentions_per_voice", self.size / max(total, 1.0)),
+        ]
+        if self.read:
+            drivers.append(("complaint_share", self.complaint / self.read))
+        return tuple((name, round(value, 4)) for name, value in drivers)
+
+    def _since(self) -> float | None:
+        """When the present run of activity began, as far as it is still known."""
+        if not self.size:
+            return None
+        since, last = None, inf
+        for at in sorted(self.buckets, reverse=True):
+            if last - at > QUIET / BUCKET:
+                return since
+            since, last = max(at * BUCKET, self.first), at
+        return self.first if self.peak[0] else since
+
+
+def _burst_scale(seen: Signs, background_per_hour: float) -> float | None:
+    """The scale at which the story stands out most against its background, or None if at none."""
+    best, scale = 0.0, None
+    for count, tau in zip(seen.counts, SCALES, strict=True):
+        ordinary = background_per_hour / 3600.0 * tau
+        excess = (count - ordinary) / sqrt(ordinary + 1.0)
+        if excess > best:
+            best, scale = excess, tau
+    return scale
