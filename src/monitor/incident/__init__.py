@@ -1,1 +1,63 @@
-"""."""
+"""Incidents: what people work on, as a log of events and a pure state machine over it.
+
+`from_decision`, `crossing` and `merging` turn what the rules and stories say into events; `advance` applies an event
+and decides who is paged; `replay` makes an incident from its log. Changes by people are the same events.
+"""
+
+from __future__ import annotations
+
+from monitor.incident.decide import crossing, from_decision, merging
+from monitor.incident.events import (
+    Acknowledged,
+    Answered,
+    Assigned,
+    Crossed,
+    Dismissed,
+    Event,
+    Lowered,
+    Merged,
+    Opened,
+    Paged,
+    Raised,
+    Reopened,
+    Resolved,
+    decode,
+    encode,
+)
+from monitor.incident.machine import apply, replay
+from monitor.incident.pages import Routes, Step, advance, pages_for
+from monitor.incident.types import ACTIVE, IllegalChange, Incident, Intent, Purpose, State, incident_id
+
+__all__ = [
+    "ACTIVE",
+    "Acknowledged",
+    "Answered",
+    "Assigned",
+    "Crossed",
+    "Dismissed",
+    "Event",
+    "IllegalChange",
+    "Incident",
+    "Intent",
+    "Lowered",
+    "Merged",
+    "Opened",
+    "Paged",
+    "Purpose",
+    "Raised",
+    "Reopened",
+    "Resolved",
+    "Routes",
+    "State",
+    "Step",
+    "advance",
+    "apply",
+    "crossing",
+    "decode",
+    "encode",
+    "from_decision",
+    "incident_id",
+    "merging",
+    "pages_for",
+    "replay",
+]

@@ -6,7 +6,10 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-Purpose = Literal["first", "raised", "repeat", "deadline", "reopened", "notice", "backlog"]
+from monitor.incident.types import Purpose
+
+__all__ = ["Delivery", "Notifier", "Outcome", "Page", "Purpose"]
+
 Outcome = Literal["accepted", "retry", "refused", "in_doubt"]
 
 
