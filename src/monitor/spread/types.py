@@ -47,7 +47,8 @@ class Tide(Struct, frozen=True):
     """A brand's state at `at`: its complaints against its own baseline, apart from any single story.
 
     `wave_since` is set while the brand is in a wave (hysteresis: one storm is one wave) and keeps its value
-    throughout it, so it names the wave.
+    throughout it, so it names the wave. `topic` is the one cause that stands out, or None when all complaints do;
+    `observed`, `expected`, `low` and `high` are that topic's then.
     """
 
     at: float
@@ -60,3 +61,4 @@ class Tide(Struct, frozen=True):
     voices: int
     wave_since: float | None = None
     confident: bool = True
+    topic: str | None = None
