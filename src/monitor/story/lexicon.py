@@ -1,0 +1,53 @@
+"""How common each word is in an umbrella, bounded."""
+
+from __future__ import annotations
+
+from math import log
+
+MOST_WORDS = 60_000
+
+
+class Lexicon:
+    """Counts in how many mentions a word stood. When too many words are known, all counts are halved and ones dropped.
+
+    >>> lexicon = Lexicon()
+    >>> for words in (("flight", "late"), ("flight", "guitar")):
+    ...     lexicon.learn(words)
+    >>> lexicon.weight("guitar") > lexicon.weight("flight")
+    True
+    """
+
+    __slots__ = ("counts", "texts", "words")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+        self.texts = 0.0
+        self.words = 0.0
+
+    def learn(self, words: tuple[str, ...]) -> None:
+        """Count one text's distinct words."""
+        counts = self.counts
+        self.texts += 1.0
+        self.words += len(words)
+        for word in words:
+            counts[word] = counts.get(word, 0.0) + 1.0
+        if len(counts) > MOST_WORDS:
+            self._halve()
+
+    def relearn(self, counts: dict[str, float], texts: float) -> None:
+        """Count a restored story's words again."""
+        self.texts += texts
+        for word, n in counts.items():
+            self.words += n
+            self.counts[word] = self.counts.get(word, 0.0) + n
+        if len(self.counts) > MOST_WORDS:
+            self._halve()
+
+    def _halve(self) -> None:
+        self.counts = {word: n / 2 for word, n in self.counts.items() if n >= 2}  # noqa: PLR2004 -- seen once: forget
+        self.texts /= 2
+        self.words /= 2
+
+    def weight(self, word: str) -> float:
+        """Return the word's inverse document frequency, smoothed: 1 for a word in every text."""
+        return log((1.0 + self.texts) / (1.0 + self.counts.get(word, 0.0))) + 1.0
