@@ -10,7 +10,7 @@ from monitor.incident.types import Purpose
 
 __all__ = ["Delivery", "Notifier", "Outcome", "Page", "Purpose"]
 
-Outcome = Literal["accepted", "retry", "refused", "in_doubt"]
+Outcome = Literal["accepted", "retry", "refused", "in_doubt", "cancelled"]
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -40,8 +40,8 @@ class Page(Struct, frozen=True, kw_only=True):
 class Delivery(Struct, frozen=True):
     """What became of one try. `accepted` is not seen: it only says that the receiver took it.
 
-    `retry` may come with `retry_after` (seconds); `refused` will never work (a 4xx); `in_doubt`: it was sent, and no
-    answer came.
+    `retry` may come with `retry_after` (seconds); `refused`: it will not work as it is (a 4xx); `in_doubt`: it was
+    sent, and no answer came; `cancelled`: not tried, because it was not needed any more.
     """
 
     outcome: Outcome
