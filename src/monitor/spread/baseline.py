@@ -100,4 +100,4 @@ def _dispersion(counts: Array, expected: Array) -> float:
         return DISPERSION
     excess = ((counts[big] - expected[big]) ** 2 / 0.455 - expected[big]) / expected[big] ** 2
     n = int(big.sum())
-    return float(np.clip((n * np.median(excess) + 48 * DISPERSION) / (n + 48), 0.02, 1.0))
+    return float(np.clip((n * np.median(excess) + 48 * DISPERSION) / (n + 48), 0.05, 1.0))

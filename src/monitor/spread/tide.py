@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor.spread.baseline import DAY, HOUR, KEEP, WEEK, Baseline
 from monitor.spread.types import Tide, ViralLine
-from monitor.spread.voices import MASK64, PRIME
+from monitor.spread.voices import MASK64, mix
 
 BIN = 300.0
 PER_HOUR = 12
@@ -20,13 +20,13 @@ WINDOWS = (1, 3, 12)
 OPEN = (max(WINDOWS) + 1) * PER_HOUR
 """Bins kept as they are; older ones are an hour's figure."""
 
-ON = 4.0
+ON = 4.5
 """A wave begins at this joint score of volume and share (Stouffer's z) ..."""
 
-ON_VOLUME = 5.0
+ON_VOLUME = 5.5
 """... or at this score of volume alone, for a brand that hears little but complaints."""
 
-ON_TOPIC = 6.0
+ON_TOPIC = 5.75
 """... or at this score of one cause's volume (higher, for there are many causes)."""
 
 TOPIC_SHARE = 0.02
@@ -186,7 +186,7 @@ class BrandTide:
         entry = self.bins.get(at)
         if entry is None:
             entry = self.bins[at] = [0, 0]
-        bit = 1 << (((voice & MASK64) * PRIME & MASK64) >> 52)
+        bit = 1 << (mix(voice & MASK64) >> 52)
         entry[1] |= bit
         if complaint is not None and complaint >= 0.5:  # noqa: PLR2004 -- more likely than not
             if topic is not None:
