@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
+from aiokafka.helpers import create_ssl_context
 from msgspec import Struct
 
-from monitor.stream.embedded import BrokerError
 from monitor.stream.identity import TopicIdentity, connected, topic_identities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from monitor.config.settings import KafkaSettings
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that our topics take: a mention with too long a text must reach us to be counted and kept."""
@@ -39,6 +42,56 @@ class TopicPlan(Struct, frozen=True, kw_only=True):
     setting: str | None = None
     replication: int = 1
     config: dict[str, str] = {}
+
+
+def topic_plans(kafka: KafkaSettings) -> tuple[TopicPlan, ...]:
+    """Return the four topics as the configuration wants them: mentions, readings, dead, incidents."""
+    kept = {"retention.ms": str(int(kafka.retention_hours * 3_600_000)), "cleanup.policy": "delete"}
+    large = {**kept, "max.message.bytes": str(MAX_RECORD_BYTES)}
+    if kafka.replication > 2:  # noqa: PLR2004 -- a majority of three
+        kept, large = ({**config, "min.insync.replicas": "2"} for config in (kept, large))
+    names, copies = kafka.topics, kafka.replication
+    return (
+        TopicPlan(
+            name=names.mentions,
+            partitions=kafka.mentions_partitions,
+            setting="kafka.mentions_partitions",
+            replication=copies,
+            config=large,
+        ),
+        TopicPlan(
+            name=names.readings,
+            partitions=kafka.readings_partitions,
+            setting="kafka.readings_partitions",
+            replication=copies,
+            config=kept,
+        ),
+        TopicPlan(name=names.dead, partitions=1, replication=copies, config=large),
+        TopicPlan(name=names.incidents, partitions=1, replication=copies, config=kept),
+    )
+
+
+def client_options(kafka: KafkaSettings, *, name: str = "monitor") -> dict[str, Any]:
+    """Return what every aiokafka client takes to find and be let in to the brokers. `name` shows in their logs."""
+    security = kafka.security
+    options: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in kafka.bootstrap.split(",")],
+        "client_id": name,
+        "security_protocol": security.protocol,
+    }
+    if security.protocol.startswith("SASL"):
+        options["sasl_mechanism"] = security.mechanism
+        options["sasl_plain_username"] = security.username
+        options["sasl_plain_password"] = security.password.get_secret_value() if security.password else None
+    if security.protocol.endswith("SSL"):
+        options["ssl_context"] = create_ssl_context(
+            cafile=_text(security.ca_file), certfile=_text(security.cert_file), keyfile=_text(security.key_file)
+        )
+    return options
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
 
 
 async def ensure_topics(
@@ -99,6 +152,3 @@ async def _make(options: Mapping[str, Any], plans: Sequence[TopicPlan]) -> None:
         if code not in (0, _ALREADY_EXISTS):  # another worker may have been quicker
             why = next((text for text in detail if text), for_code(code).__name__)
             raise TopicError(f"topic {name!r} cannot be made ({why}): make it by hand, or correct the kafka section")
-
-
-__all__ = ["MAX_RECORD_BYTES", "BrokerError", "TopicError", "TopicPlan", "ensure_topics", "verify"]

@@ -1,0 +1,284 @@
+"""What can be configured, with its defaults. The text under a field is its line in docs/configuration.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from monitor.escalation.types import Severity
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is no web address; write it as https://host/path")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, nothing changes after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, str_strip_whitespace=True)
+
+
+class TopicNames(Section):
+    """What the topics are called."""
+
+    mentions: TopicName = "mentions"
+    """What comes in."""
+    readings: TopicName = "readings"
+    """What the model said of it, in batches."""
+    dead: TopicName = "mentions.dead"
+    """What could not be read, with the reason."""
+    incidents: TopicName = "incidents"
+    """Incidents, for other systems."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name, times in Counter((self.mentions, self.readings, self.dead, self.incidents)).items():
+            if times > 1:
+                raise ValueError(f"gives {times} topics the name {name!r}; give each its own")
+        return self
+
+
+class KafkaSecurity(Section):
+    """How to be let in."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """As in Kafka's `security.protocol`."""
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """As in Kafka's `sasl.mechanism`."""
+    username: str | None = None
+    """For SASL."""
+    password: SecretStr | None = None
+    """For SASL: `${NAME}`, or `password_env: NAME`."""
+    ca_file: Path | None = None
+    """The authority that signed the brokers' certificates; without it the system's."""
+    cert_file: Path | None = None
+    """Our own certificate, where the brokers ask for one."""
+    key_file: Path | None = None
+    """Its key."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.protocol.startswith("SASL") and (not self.username or self.password is None):
+            raise ValueError(f"protocol {self.protocol} needs a username and a password; add both")
+        return self
+
+
+class KafkaSettings(Section):
+    """The broker, the topics and the groups."""
+
+    bootstrap: Annotated[str, Field(pattern=r"^[^\s,:]+:\d+(\s*,\s*[^\s,:]+:\d+)*$")] = "127.0.0.1:9092"
+    """`host:port` of one or more brokers, with commas between them."""
+    security: KafkaSecurity = KafkaSecurity()
+    topics: TopicNames = TopicNames()
+    mentions_partitions: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Fixed when the topic is made: how many `score` workers can share the work."""
+    readings_partitions: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Fixed when the topic is made: how many `watch` workers can share the umbrellas."""
+    score_group: Name = "monitor-score"
+    """The consumer group of the `score` workers."""
+    watch_group: Name = "monitor-watch"
+    """The consumer group of the `watch` workers."""
+    session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 10_000
+    """So long after a worker's last sign of life another takes over."""
+    create_topics: bool = True
+    """Make topics that are missing; false where somebody else makes them."""
+    replication: Annotated[int, Field(ge=1, le=10)] = 1
+    """Copies of each topic that we make: 3 in production."""
+    retention_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
+    """How long the topics that we make keep texts; longer than any outage that you want to sit out."""
+
+
+class StoreSettings(Section):
+    """The database."""
+
+    url: Annotated[str, Field(min_length=1)] = "sqlite:///monitor.sqlite"
+    """A SQLAlchemy address: SQLite in a file on a local disk, or `postgresql+psycopg://user:${NAME}@host/database`."""
+    id_retention_hours: Annotated[float, Field(ge=1, le=24 * 366)] = 48.0
+    """How long ids are remembered, so that a repeat is known; what was published earlier is counted `too_old`."""
+
+
+class ModelSettings(Section):
+    """What reads the texts: the packaged weights, unless one of the first three says otherwise."""
+
+    path: Path | None = None
+    """A folder of weights made by `monitor model train`."""
+    checkpoint: str | None = None
+    """A Hugging Face sequence-classification checkpoint, by folder or name; needs the extra `train`."""
+    stub: bool = False
+    """Read by a word list instead, for tests and to measure everything else."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """CPU threads; without it every core that the process may use."""
+    cache_mb: Annotated[float, Field(ge=0, le=65536)] = 64.0
+    """Memory for readings of texts already read; 0 keeps none."""
+    vectors: bool = False
+    """Readings carry their embedding (768 bytes each)."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        said = [
+            key for key, value in (("path", self.path), ("checkpoint", self.checkpoint), ("stub", self.stub)) if value
+        ]
+        if len(said) > 1:
+            raise ValueError(f"names {len(said)} models ({', '.join(said)}); keep one")
+        return self
+
+    @property
+    def name(self) -> str | Path | None:
+        """What `monitor.sentiment.load_scorer` takes: None is the packaged weights."""
+        return "stub" if self.stub else self.path or self.checkpoint
+
+
+class TimeSettings(Section):
+    """Which clock the stream follows."""
+
+    mode: Literal["live", "replay"] = "live"
+    """`live`: the wall clock, with a tick each second; `replay`: the stream's own, ticks come with it."""
+
+
+class WatchSettings(Section):
+    """How stories are watched."""
+
+    behind_after_s: Annotated[float, Field(ge=1)] = 300.0
+    """Seconds of event time behind the wall clock over which nothing is decided on the past."""
+    first_start: Literal["now", "fill", "beginning"] = "now"
+    """Without a stored offset: read from `now` on, `fill` baselines from what is there without paging, or take all of
+    it as new, from the `beginning`."""
+
+
+class _ChannelSection(Section):
+    name: Name
+    """The channel's own name, in logs, metrics and receipts. No two channels share one."""
+
+
+class TerminalChannel(_ChannelSection):
+    """Prints pages where `dispatch` runs."""
+
+    type: Literal["terminal"]
+    """A terminal."""
+
+
+class WebhookChannel(_ChannelSection):
+    """Posts pages as JSON, signed with HMAC-SHA256."""
+
+    type: Literal["webhook"]
+    """A receiver of your own."""
+    url: WebAddress
+    """Where to."""
+    secret: SecretStr
+    """The key that signs: `${NAME}`, or `secret_env: NAME`."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for an answer."""
+
+
+class AlertmanagerChannel(_ChannelSection):
+    """Posts incidents to Prometheus Alertmanager (API v2), again every minute while they last."""
+
+    type: Literal["alertmanager"]
+    """Prometheus Alertmanager, or what speaks its API v2."""
+    urls: Annotated[list[WebAddress], Field(min_length=1)]
+    """Every member of the cluster: Alertmanager wants its clients to post to all of them."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for an answer."""
+
+
+Channel = Annotated[TerminalChannel | WebhookChannel | AlertmanagerChannel, Field(discriminator="type")]
+
+
+class Recipient(Section):
+    """A person or a team, and how they are reached."""
+
+    name: Name
+    """What pages and receipts call them."""
+    channels: Annotated[list[Channel], Field(min_length=1)]
+    """Every one of them gets each page."""
+
+
+class Route(Section):
+    """Who hears of what: each route that fits adds its recipients. Without routes all hear of `notify` and up."""
+
+    to: Annotated[list[Name], Field(min_length=1)]
+    """Names of recipients."""
+    severity: Severity = "notify"
+    """At least this severe: `info`, `notify`, `page` or `crisis`."""
+    umbrella: str | None = None
+    """Only this umbrella."""
+    brand: str | None = None
+    """Only this brand."""
+    rule: str | None = None
+    """Only incidents of this rule."""
+
+
+class HttpSettings(Section):
+    """Health and metrics of each worker."""
+
+    host: Name = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` in a container."""
+    score_port: Port | None = 9101
+    """`monitor score`; 0 takes a free one, null serves nothing."""
+    watch_port: Port | None = 9102
+    """`monitor watch`."""
+    dispatch_port: Port | None = 9103
+    """`monitor dispatch`."""
+    stuck_after_s: Annotated[float, Field(ge=5)] = 120.0
+    """`/health/live` fails when a stage with work made no progress for so long."""
+
+
+class LogSettings(Section):
+    """The log, on standard error."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: for people on a terminal, else a JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is worth a line."""
+
+
+class Settings(Section):
+    """All of it."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    store: StoreSettings = StoreSettings()
+    model: ModelSettings = ModelSettings()
+    brands: Path | None = None
+    """The brand tree's file; without one, every `brand` that a mention names is a brand of its own."""
+    time: TimeSettings = TimeSettings()
+    watch: WatchSettings = WatchSettings()
+    recipients: list[Recipient] = []
+    """Who can be paged."""
+    routes: list[Route] = []
+    """Who hears of what."""
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        people = Counter(recipient.name for recipient in self.recipients)
+        channels = Counter(channel.name for recipient in self.recipients for channel in recipient.channels)
+        for what, names in (("recipients", people), ("channels", channels)):
+            for name, times in names.items():
+                if times > 1:
+                    raise ValueError(f"has {times} {what} with the name {name!r}; give each its own")
+        for number, route in enumerate(self.routes):
+            for name in route.to:
+                if name not in people:
+                    known = ", ".join(people) or "none is configured"
+                    raise ValueError(f"routes[{number}].to names {name!r}, who is no recipient; known: {known}")
+        return self
+
+    @property
+    def channels(self) -> dict[str, TerminalChannel | WebhookChannel | AlertmanagerChannel]:
+        """Every channel by its name."""
+        return {channel.name: channel for recipient in self.recipients for channel in recipient.channels}
