@@ -112,7 +112,7 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until told to stop; then finish what is under way within `grace_s`, the rest is left to its leases."""
+        """Deliver until told to stop; then finish what is under way within `grace_s`; leases hold the rest."""
         waiter = asyncio.create_task(stop.wait())
         errors = 0
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from monitor.page.outbox import Next  # noqa: TC001 -- msgspec resolves field types at run time
+from monitor.page.outbox import Next
 
 if TYPE_CHECKING:
     from random import Random

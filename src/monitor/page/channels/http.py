@@ -37,7 +37,7 @@ class HttpClient:
         try:
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 return judge(answer.status, answer.headers.get("Retry-After"), now)
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             return Delivery("refused", "the URL is not valid")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Delivery("retry", f"not connected: {type(error).__name__}")
