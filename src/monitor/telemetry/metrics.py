@@ -1,0 +1,228 @@
+"""The numbers for Prometheus: seconds and bytes, `_total` for what only grows, never a handle, story or id in a label.
+
+Each worker shows only what it does: `Metrics.score`, `.watch` and `.pages` come into being when they are first used.
+Labels whose values come from outside go through `Bounded`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+
+from monitor.telemetry.labels import Bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from monitor.telemetry.health import Health
+
+SOURCES = (
+    *("twitter", "bluesky", "mastodon", "reddit", "facebook", "instagram", "threads", "tiktok", "youtube", "linkedin"),
+    *("blog", "news", "forum", "review", "survey", "phone", "email", "chat", "store", "ticket", "sms"),
+)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+LONG_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """One worker's numbers on a registry of their own, so that a test or the demo can have several."""
+
+    def __init__(self, *, version: str = "", process: bool = True) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        if process:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+        self.build = Gauge(
+            "monitor_build_info", "Always 1; the version is in the label.", ["version"], registry=self.registry
+        )
+        self.build.labels(version).set(1)
+
+    def watch_health(self, health: Health) -> None:
+        """Show how long ago each stage moved."""
+        self.registry.register(_Ages(health.ages))
+
+    @cached_property
+    def score(self) -> ScoreMetrics:
+        """The scoring worker's numbers."""
+        return ScoreMetrics(self.registry)
+
+    @cached_property
+    def watch(self) -> WatchMetrics:
+        """The watching worker's numbers."""
+        return WatchMetrics(self.registry)
+
+    @cached_property
+    def pages(self) -> PageMetrics:
+        """The dispatching worker's numbers."""
+        return PageMetrics(self.registry)
+
+
+class ScoreMetrics:
+    """From `mentions` to `readings`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.mentions = Counter(
+            "monitor_mentions_total",
+            "Mentions taken, by what became of them (read, dead, no_brand) and by source.",
+            ["outcome", "source"],
+            registry=registry,
+        )
+        self.dead = Counter(
+            "monitor_dead_total", "Records sent to the dead-letter topic, by reason.", ["reason"], registry=registry
+        )
+        self.rounds = Histogram(
+            "monitor_score_round_seconds",
+            "From the first fetch of a round until its records are acknowledged.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.round_size = Histogram(
+            "monitor_score_round_mentions", "Mentions in a round.", buckets=SIZES, registry=registry
+        )
+        self.model = Histogram(
+            "monitor_model_seconds",
+            "Seconds that the model (or its cache) took for a round.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.cache = Counter(
+            "monitor_cache_lookups_total", "Texts looked up in the cache of readings.", ["result"], registry=registry
+        )
+        self.lag_records = Gauge(
+            "monitor_kafka_lag_records", "Records of `mentions` not read yet.", ["partition"], registry=registry
+        )
+        self.lag_seconds = Gauge(
+            "monitor_score_lag_seconds",
+            "How long ago the next record to be read was appended.",
+            ["partition"],
+            registry=registry,
+        )
+        self.partitions = Gauge(
+            "monitor_score_partitions", "Partitions of `mentions` that this worker owns.", registry=registry
+        )
+        self.retries = Counter(
+            "monitor_score_retries_total", "What was tried again, by what it was.", ["what"], registry=registry
+        )
+        self.source = Bounded(SOURCES, room=30)
+        self.reason = Bounded(room=50)
+        self.what = Bounded(room=20)
+
+
+class WatchMetrics:
+    """From `readings` to stories, incidents and the outbox."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.mentions = Counter(
+            "monitor_watched_total",
+            "Mentions accounted for in the store, by account (stored, repeated, orphan, too_old, ...).",
+            ["account"],
+            registry=registry,
+        )
+        self.batches = Counter("monitor_readings_total", "Records of `readings` committed.", registry=registry)
+        self.skipped = Counter(
+            "monitor_readings_skipped_total", "Records of `readings` that had been committed before.", registry=registry
+        )
+        self.poison = Counter(
+            "monitor_readings_unreadable_total", "Records of `readings` that could not be read.", registry=registry
+        )
+        self.engine = Histogram(
+            "monitor_engine_seconds", "Seconds to work out what a batch changes.", buckets=SECONDS, registry=registry
+        )
+        self.store = Histogram(
+            "monitor_store_seconds", "Seconds to commit a batch's changes.", buckets=SECONDS, registry=registry
+        )
+        self.store_retries = Counter(
+            "monitor_store_retries_total", "Transactions that the store did not take at once.", registry=registry
+        )
+        self.decisions = Counter(
+            "monitor_decisions_total",
+            "Decisions that ask for something, by action, severity and kind (story, wave).",
+            ["action", "severity", "kind"],
+            registry=registry,
+        )
+        self.crossings = Counter("monitor_crossings_total", "Stories that crossed their viral line.", registry=registry)
+        self.merges = Counter("monitor_story_merges_total", "Stories that went into another.", registry=registry)
+        self.event_lag = Gauge(
+            "monitor_event_lag_seconds",
+            "Event time behind the wall clock, by partition of `readings`.",
+            ["partition"],
+            registry=registry,
+        )
+        self.behind = Gauge(
+            "monitor_behind",
+            "1 while nothing is decided because the stream is in the past.",
+            ["partition"],
+            registry=registry,
+        )
+        self.stories = Gauge("monitor_stories", "Stories held in memory.", registry=registry)
+        self.partitions = Gauge(
+            "monitor_watch_partitions", "Partitions of `readings` that this worker owns.", registry=registry
+        )
+        self.account = Bounded(room=20)
+
+
+class PageMetrics:
+    """From the outbox to people."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.settled = Counter(
+            "monitor_pages_total",
+            "Pages settled, by channel and outcome (accepted, refused, gave_up, cancelled, in_doubt).",
+            ["channel", "outcome"],
+            registry=registry,
+        )
+        self.tries = Counter(
+            "monitor_page_tries_total",
+            "Tries to deliver, by channel and outcome.",
+            ["channel", "outcome"],
+            registry=registry,
+        )
+        self.send = Histogram(
+            "monitor_page_send_seconds", "Seconds that one try took.", ["channel"], buckets=SECONDS, registry=registry
+        )
+        self.age = Histogram(
+            "monitor_page_seconds",
+            "Seconds from the page's decision in the store until it was accepted.",
+            ["channel"],
+            buckets=LONG_SECONDS,
+            registry=registry,
+        )
+        self.repeats = Counter(
+            "monitor_page_repeats_total",
+            "Pages sent again that may have arrived before.",
+            ["channel"],
+            registry=registry,
+        )
+        self.errors = Counter(
+            "monitor_dispatch_errors_total", "Errors that the dispatcher went on after.", ["error"], registry=registry
+        )
+        self.unsettled = Gauge("monitor_outbox_pages", "Pages in the outbox that are not settled.", registry=registry)
+        self.oldest = Gauge(
+            "monitor_outbox_oldest_seconds", "How long the oldest of them has waited; 0 without any.", registry=registry
+        )
+        self.error = Bounded(room=30)
+        self.channel = Bounded(room=100)
+
+
+class _Ages:
+    """Computes the stages' ages when they are asked for."""
+
+    def __init__(self, ages: Callable[[], dict[str, float]]) -> None:
+        self._ages = ages
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return [self._family()]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = self._family()
+        for stage, age in self._ages().items():
+            family.add_metric([stage], age)
+        return [family]
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily("monitor_progress_age_seconds", "Since each stage last moved.", labels=["stage"])
