@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor.mention.model import Author, Engagement, Kind  # noqa: TC001 -- msgspec resolves them at run time
+from monitor.mention.model import Author, Engagement, Kind
 
 Label = Literal["negative", "neutral", "positive"]
 

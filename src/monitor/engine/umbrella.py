@@ -1,0 +1,399 @@
+"""One umbrella: its stories, how they spread, its brands' tides, and what the rules make of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from monitor.engine.changes import Act, Changes, Crossing, Merge, SeenRow, StoryRow, TideRow
+from monitor.engine.records import voice_hash
+from monitor.engine.views import story_view
+from monitor.engine.waves import BrandWatch
+from monitor.escalation.rules import evaluate
+from monitor.escalation.types import RuleMemory
+from monitor.sentiment.reading import ReadMention
+from monitor.spread import StorySpread
+from monitor.spread.types import ViralLine
+from monitor.story.grouper import Grouper
+from monitor.story.types import Share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monitor.brand.tree import BrandTree
+    from monitor.escalation.rules import RuleSet
+    from monitor.escalation.types import Decision, StoryView
+
+
+class UmbrellaSettings(Struct, frozen=True):
+    """How an umbrella is judged. Seconds of event time.
+
+    `min_voices`: fewer distinct authors never count as spreading. `pace_s`: a story is judged at most this often while
+    mentions come in, and an unchanged one with an incident every `settle_s`. `tide_s`: how often a brand is judged.
+    """
+
+    min_voices: int = 3
+    pace_s: float = 5.0
+    settle_s: float = 60.0
+    tide_s: float = 120.0
+    expire_s: float = 600.0
+
+
+class Contribution(Struct, frozen=True, array_like=True):
+    """What one mention gave, as kept beside its id: enough to take it out again."""
+
+    share: Share | None
+    voice: int
+    followers: int | None
+    kind: str
+    complaint: float | None
+    at: float
+
+
+class Amendment(Struct, frozen=True, array_like=True):
+    """What an edit or delete asks for. `complaint` and `text` are the edit's own; a delete has neither."""
+
+    delete: bool
+    mention: ReadMention | None = None
+
+
+class _Mind(Struct, array_like=True):
+    """What is remembered of one story beside its words and numbers."""
+
+    memory: RuleMemory = RuleMemory()
+    judged_at: float = 0.0
+    crossed_at: float | None = None
+
+
+class _Kept(Struct, array_like=True):
+    story: bytes
+    spread: bytes
+    mind: _Mind
+
+
+class UmbrellaEngine:
+    """The stories and tides of one umbrella."""
+
+    def __init__(self, name: str, settings: UmbrellaSettings, tree: BrandTree, rules: RuleSet) -> None:
+        self.name = name
+        self.rules = rules
+        self._settings = settings
+        self._tree = tree
+        self._grouper = Grouper(name)
+        self._spreads: dict[str, StorySpread] = {}
+        self._minds: dict[str, _Mind] = {}
+        self._brands: dict[str, BrandWatch] = {}
+        self._lines: dict[str, ViralLine] = {}
+        self._aliases: dict[str, str] = {}
+        self._dirty: set[str] = set()  # observed since last judged
+        self._touched: set[str] = set()  # to be written with this batch
+        self._touched_brands: set[str] = set()
+        self._merged: list[tuple[str, str]] = []
+        self._closed: list[str] = []
+        self._clock = 0.0
+        self._tides_judged_at = 0.0
+        self._expired_at = 0.0
+
+    @property
+    def live_stories(self) -> int:
+        """How many stories are held in memory."""
+        return len(self._spreads)
+
+    # -- mentions in
+
+    def take(self, m: ReadMention, key: bytes, related: str | None, *, behind: bool, changes: Changes) -> SeenRow:
+        """Put a mention where it belongs; return what is to be remembered of it."""
+        self._clock = max(self._clock, m.observed_at)
+        related = self._resolve(related)
+        if m.own and related is None:
+            return SeenRow(key, self.name, "stored", m.published_at)  # the brand's own words are no voice
+        placement = self._grouper.place(m, related)
+        for merge in placement.merges:
+            self._merge(merge.src, merge.into, changes)
+        story = placement.story
+        self._touched.add(story)
+        spread = self._spreads.get(story)
+        if spread is None:
+            spread = self._spreads[story] = StorySpread()
+            self._minds[story] = _Mind()
+        if m.own:
+            return SeenRow(key, self.name, "stored", m.published_at, story)
+        voice = voice_hash(m.voice)
+        share = placement.share
+        complaint = share.complaint if share is not None else None
+        spread.observe(m.published_at, voice, m.followers, m.kind, complaint)
+        self._dirty.add(story)
+        if not m.repost_of and spread.voices < TIDE_VOICES:
+            self._hear(m, complaint, voice, share.cause if share is not None else None)
+        given = Contribution(share, voice, m.followers, m.kind, complaint, m.published_at)
+        if not behind:
+            self._judge_if_due(story, changes)
+        return SeenRow(key, self.name, "stored", m.published_at, story, m.revision, msgspec.msgpack.encode(given))
+
+    @staticmethod
+    def amendment(m: ReadMention) -> bytes:
+        """Return what an edit or delete asks for, to be kept until its target comes."""
+        return msgspec.msgpack.encode(Amendment(m.kind == "delete", None if m.kind == "delete" else m))
+
+    def amend(self, row: SeenRow, by: SeenRow, at: float) -> SeenRow:
+        """Apply an edit or delete to a mention already counted; the highest revision wins."""
+        self._clock = max(self._clock, at)
+        amendment = msgspec.msgpack.decode(by.share or b"", type=Amendment)
+        stale = by.revision < row.revision or (by.revision == row.revision and not amendment.delete)
+        if row.share is None or (stale and row.revision > 0):
+            return msgspec.structs.replace(row, revision=max(row.revision, by.revision))
+        given = msgspec.msgpack.decode(row.share, type=Contribution)
+        story = self._resolve(row.story)
+        new: Contribution | None = None
+        if story is not None and story in self._spreads:
+            self._touched.add(story)
+            self._dirty.add(story)
+            share = None
+            if amendment.mention is not None:  # the new words first, so that a story of one does not end in between
+                share = self._grouper.place(amendment.mention, story).share
+            if given.share is not None:
+                self._grouper.withdraw(story, given.share)
+            spread = self._spreads[story]
+            spread.withdraw(given.at, given.voice, given.followers, given.kind, given.complaint)
+            if share is not None:
+                spread.observe(given.at, given.voice, given.followers, given.kind, share.complaint)
+                new = Contribution(share, given.voice, given.followers, given.kind, share.complaint, given.at)
+        kept = msgspec.msgpack.encode(new) if new is not None else None
+        return msgspec.structs.replace(row, revision=max(row.revision, by.revision), share=kept, story=story)
+
+    def _resolve(self, story: str | None) -> str | None:
+        while story is not None and story in self._aliases:
+            story = self._aliases[story]
+        return story
+
+    def _merge(self, src: str, into: str, changes: Changes) -> None:
+        gone = self._spreads.pop(src, None)
+        mind = self._minds.pop(src, None)
+        self._dirty.discard(src)
+        self._touched.discard(src)
+        self._aliases[src] = into
+        self._merged.append((src, into))
+        if gone is not None:
+            self._spreads.setdefault(into, StorySpread()).absorb(gone)
+        kept = self._minds.setdefault(into, _Mind())
+        if mind is not None and mind.memory.severity is not None and kept.memory.severity is None:
+            kept.memory = mind.memory
+        if mind is not None and mind.crossed_at is not None and kept.crossed_at is None:
+            kept.crossed_at = mind.crossed_at
+        changes.events.append(Merge(self._clock, self.name, src, into))
+
+    def _hear(self, m: ReadMention, complaint: float | None, voice: int, cause: str | None) -> None:
+        for brand in self._roll_up(m.brands or (self.name,)):
+            watch = self._brands.get(brand)
+            if watch is None:
+                watch = self._brands[brand] = BrandWatch(self.name, brand)
+            watch.hear(m, complaint, voice, cause)
+            self._touched_brands.add(brand)
+
+    def _roll_up(self, brands: tuple[str, ...]) -> Iterable[str]:
+        out = dict.fromkeys(brands)
+        for brand in brands:
+            out.update(dict.fromkeys(self._tree.ancestors(brand)))
+        return out
+
+    # -- time passes
+
+    def tick(self, now: float, *, behind: bool, caught_up_since: float | None, changes: Changes) -> None:
+        """Let time pass to `now`: judge what waits, close what is idle.
+
+        `caught_up_since`: a backlog that began then ends here, so what still holds is decided now.
+        """
+        self._clock = max(self._clock, now)
+        if caught_up_since is not None:
+            for story in sorted(self._spreads):
+                if story in self._grouper:
+                    self._judge(story, changes, since=caught_up_since)
+            self._judge_tides(changes, since=caught_up_since)
+        else:
+            for story in sorted(self._due(now)):
+                if story in self._grouper:
+                    self._judge(story, changes, watch_only=behind)
+            if now - self._tides_judged_at >= self._settings.tide_s:
+                self._judge_tides(changes, watch_only=behind)
+        if now - self._expired_at >= self._settings.expire_s:
+            self._expired_at = now
+            self._expire(now)
+
+    def _due(self, now: float) -> list[str]:
+        pace = self._settings.pace_s
+        due = [story for story in self._dirty if now - self._minds[story].judged_at >= pace]
+        for story, mind in self._minds.items():
+            held = mind.memory.severity is not None or mind.memory.since
+            if held and story not in self._dirty and now - mind.judged_at >= self._settings.settle_s:
+                due.append(story)
+        return due
+
+    def _expire(self, now: float) -> None:
+        for story in self._grouper.expire(now):
+            if story in self._grouper:
+                continue  # it came back since
+            self._spreads.pop(story, None)
+            self._minds.pop(story, None)
+            self._dirty.discard(story)
+            self._touched.discard(story)
+            self._closed.append(story)
+
+    # -- judging
+
+    def _judge_if_due(self, story: str, changes: Changes) -> None:
+        if self._clock - self._minds[story].judged_at >= self._settings.pace_s and story in self._grouper:
+            self._judge(story, changes)
+
+    def _judge(self, story: str, changes: Changes, *, watch_only: bool = False, since: float | None = None) -> None:
+        mind = self._minds[story]
+        spread = self._spreads[story]
+        self._dirty.discard(story)
+        mind.judged_at = self._clock
+        if spread.voices < self._settings.min_voices and mind.memory.severity is None:
+            return
+        view = self._view(story, spread)
+        now = self._clock
+        figures = view.spread
+        if mind.crossed_at is None and figures is not None and figures.forecast.minutes_to_viral == 0.0:
+            mind.crossed_at = now
+            self._touched.add(story)
+            changes.events.append(Crossing(now, self.name, story, figures.size, figures.line.size))
+        decision, memory = evaluate(self.rules, view, mind.memory, now)
+        if watch_only:
+            memory = _undecided(memory, mind.memory)
+        else:
+            self._conclude(view, decision, since, changes)
+        if memory != mind.memory:
+            mind.memory = memory
+            self._touched.add(story)
+
+    def _conclude(self, view: StoryView, decision: Decision, since: float | None, changes: Changes) -> None:
+        if decision.action != "none":
+            changes.events.append(Act(self._clock, view, decision, since))
+
+    def _judge_tides(self, changes: Changes, *, watch_only: bool = False, since: float | None = None) -> None:
+        self._tides_judged_at = self._clock
+        now = self._clock
+        self._lines.clear()
+        for brand in sorted(self._brands):
+            watch = self._brands[brand]
+            if not watch.stirred and watch.wave is None:
+                watch.tide.tick(now)
+                continue  # nothing was heard: it cannot have become a wave
+            watch.stirred = False
+            tide = watch.tide.assess(now)
+            story = watch.wave
+            if tide.wave_since is not None and story is None:
+                if self._wave_nearby(brand):
+                    continue  # the same wave, seen from above or below: one page
+                story = watch.story_id(tide)
+                self._touched_brands.add(brand)
+            if story is None:
+                continue
+            view = watch.view(story, tide)
+            decision, memory = evaluate(self.rules, view, watch.memory, now)
+            if watch_only:
+                memory = _undecided(memory, watch.memory)
+            else:
+                self._conclude(view, decision, since, changes)
+            self._touched_brands.add(brand)
+            watch.memory = memory
+            if tide.wave_since is None and memory.severity is None:
+                watch.wave = None
+                watch.memory = RuleMemory()
+
+    def _wave_nearby(self, brand: str) -> bool:
+        family = set(self._tree.ancestors(brand))
+        return any(
+            watch.wave is not None and (other in family or brand in self._tree.ancestors(other))
+            for other, watch in self._brands.items()
+            if other != brand
+        )
+
+    def _line(self, brand: str) -> ViralLine:
+        line = self._lines.get(brand)
+        if line is None:
+            configured = self._tree.viral_line(brand)
+            if configured is not None:
+                line = ViralLine(configured[0], configured[1], "configured")
+            else:
+                watch = self._brands.get(brand)
+                line = watch.tide.line() if watch else BrandWatch(self.name, brand).tide.line()
+            self._lines[brand] = line
+        return line
+
+    def _view(self, story: str, spread: StorySpread) -> StoryView:
+        entry = self._grouper.story(story)
+        brand = entry.brand() or self.name
+        figures = spread.assess(self._clock, self._line(brand))
+        return story_view(entry, brand, figures)
+
+    # -- to and from the store
+
+    def collect(self, changes: Changes) -> None:
+        """Hand over the rows of all that this batch touched."""
+        for src, into in self._merged:
+            changes.stories.pop((self.name, src), None)
+            changes.stories[self.name, src] = StoryRow(
+                self.name, src, "", "story", "", 0, 0, 0.0, self._clock, None, closed=True, merged_into=into, state=b""
+            )
+        self._merged.clear()
+        for story in self._touched:
+            if story in self._grouper:  # else a flood has pushed it out of memory
+                changes.stories[self.name, story] = self._row(story)
+        self._touched.clear()
+        changes.closed += [(self.name, story) for story in self._closed]
+        self._closed.clear()
+        for brand in self._touched_brands:
+            changes.tides[self.name, brand] = TideRow(self.name, brand, self._brands[brand].dump())
+        self._touched_brands.clear()
+
+    def _row(self, story: str) -> StoryRow:
+        spread = self._spreads[story]
+        entry = self._grouper.story(story)
+        mind = self._minds[story]
+        kept = _Kept(self._grouper.dump(story), spread.dump(), mind)
+        return StoryRow(
+            self.name,
+            story,
+            entry.brand() or self.name,
+            "story",
+            entry.headline(),
+            entry.size,
+            round(spread.voices),
+            entry.first_at,
+            entry.last_at,
+            mind.crossed_at,
+            closed=False,
+            merged_into=None,
+            state=msgspec.msgpack.encode(kept),
+        )
+
+    def restore(self, stories: Iterable[StoryRow], tides: Iterable[TideRow], clock: float) -> None:
+        """Take up what the store kept."""
+        self._clock = clock
+        blobs = []
+        for row in stories:
+            if row.merged_into is not None:
+                self._aliases[row.story] = row.merged_into
+                continue
+            kept = msgspec.msgpack.decode(row.state, type=_Kept)
+            blobs.append(kept.story)
+            self._spreads[row.story] = StorySpread.load(kept.spread)
+            self._minds[row.story] = kept.mind
+        self._grouper.restore(blobs)
+        for tide in tides:
+            watch = BrandWatch(self.name, tide.brand)
+            watch.restore(tide.state)
+            self._brands[tide.brand] = watch
+
+
+def _undecided(new: RuleMemory, old: RuleMemory) -> RuleMemory:
+    """Return what is remembered when nothing may be decided: hold-downs run on, the severity stays."""
+    return msgspec.structs.replace(new, severity=old.severity, calm_since=old.calm_since)
+
+
+TIDE_VOICES = 8
+"""A mention of a story with so many voices is judged with its story, not with the brand's tide: one matter, one page."""

@@ -1,0 +1,138 @@
+"""A brand's tide with what a page needs to speak of it: recent complaints in people's own words."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, deque
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from monitor.escalation.types import Quote, RuleMemory, StoryView
+from monitor.spread import BrandTide
+from monitor.story.words import take_apart
+
+if TYPE_CHECKING:
+    from monitor.sentiment.reading import ReadMention
+    from monitor.spread.types import Tide
+
+RECENT = 48
+"""Complaints kept in words per brand: enough to quote and to name, small enough to be written with every batch."""
+
+
+class Heard(Struct, frozen=True, array_like=True):
+    """A complaint kept to be quoted."""
+
+    at: float
+    text: str
+    author: str
+    followers: int | None
+    url: str | None
+    voice: int
+    source: str
+    sentiment: str
+
+
+class _State(Struct, array_like=True):
+    tide: bytes
+    heard: list[Heard]
+    memory: RuleMemory
+    wave: str | None
+
+
+class BrandWatch:
+    """One brand node: its baseline, its wave, and the words of those who complain."""
+
+    def __init__(self, umbrella: str, brand: str) -> None:
+        self.umbrella = umbrella
+        self.brand = brand
+        self.tide = BrandTide()
+        self.heard: deque[Heard] = deque(maxlen=RECENT)
+        self.memory = RuleMemory()
+        self.wave: str | None = None
+        self.stirred = True  # something was heard since it was last judged
+
+    def hear(self, m: ReadMention, complaint: float | None, voice: int, cause: str | None) -> None:
+        """Count a mention; keep its words if it is a complaint."""
+        self.stirred = True
+        self.tide.observe(m.published_at, complaint, voice, cause)
+        if complaint is not None and complaint >= 0.5:  # noqa: PLR2004 -- more likely than not
+            author = m.author
+            self.heard.append(
+                Heard(
+                    m.published_at,
+                    m.text[:280],
+                    (author.handle or author.name or "") if author else "",
+                    m.followers,
+                    m.url,
+                    voice,
+                    m.source,
+                    m.reading.sentiment.label if m.reading and m.reading.sentiment else "unread",
+                )
+            )
+
+    def story_id(self, tide: Tide) -> str | None:
+        """Return the wave's name while there is one; the same wave keeps its name."""
+        if tide.wave_since is None:
+            self.wave = None
+        elif self.wave is None:
+            seed = f"{self.umbrella}\0{self.brand}\0{int(tide.wave_since)}".encode()
+            self.wave = "w" + blake2b(seed, digest_size=6).hexdigest()
+        return self.wave
+
+    def view(self, story: str, tide: Tide) -> StoryView:
+        """Return what the rules and the page see of the wave."""
+        since = tide.wave_since if tide.wave_since is not None else tide.at - tide.window_s
+        heard = [h for h in self.heard if h.at >= since - tide.window_s] or list(self.heard)
+        words: Counter[str] = Counter()
+        for h in heard:
+            words.update(set(take_apart(h.text).content))
+        common = {word: n for word, n in words.items() if n > 1}
+        central = max(
+            heard, key=lambda h: (sum(common.get(w, 0) for w in set(take_apart(h.text).content)), h.at), default=None
+        )
+        quotes: dict[int, Quote] = {}
+        if heard:
+            biggest = max(heard, key=lambda h: (h.followers or 0, h.at))
+            for said in (biggest, heard[0], heard[-1]):
+                quotes.setdefault(id(said), Quote(said.text, said.author, said.followers, said.at, said.url))
+        phrases = tuple(word for word, _ in sorted(common.items(), key=lambda kv: (-kv[1], kv[0]))[:4])
+        negative = sum(h.sentiment == "negative" for h in heard) / len(heard) if heard else 0.0
+        return StoryView(
+            umbrella=self.umbrella,
+            story=story,
+            brand=self.brand,
+            kind="wave",
+            headline=central.text if central else "",
+            first_at=since,
+            last_at=heard[-1].at if heard else tide.at,
+            size=round(tide.observed),
+            voices=tide.voices,
+            own_replies=0,
+            complaint_share=1.0,
+            negative_share=negative,
+            positive_share=0.0,
+            repost_share=0.0,
+            unread_share=0.0,
+            cause=tide.topic,
+            sources=tuple(sorted(Counter(h.source for h in heard).items())),
+            quotes=tuple(quotes.values())[:3],
+            phrases=phrases,
+            tide=tide,
+        )
+
+    def dump(self) -> bytes:
+        """Return the state as bytes."""
+        # The tide's bitmaps are mostly zeros, and this is written with every batch.
+        state = _State(zlib.compress(self.tide.dump(), 1), list(self.heard), self.memory, self.wave)
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, blob: bytes) -> None:
+        """Take up a dumped state."""
+        state = msgspec.msgpack.decode(blob, type=_State)
+        self.tide = BrandTide.load(zlib.decompress(state.tide))
+        self.heard = deque(state.heard, maxlen=RECENT)
+        self.memory = state.memory
+        self.wave = state.wave

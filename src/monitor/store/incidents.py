@@ -1,0 +1,356 @@
+"""Incidents in the store: events appended with a version check, pages put into the outbox with them.
+
+The watching worker never keeps an incident in memory: it reads it inside the transaction that changes it, so that
+what a person did meanwhile is never overwritten. People's changes go the same way (`IncidentStore.change`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import func, insert, or_, select, update
+
+from monitor.incident import (
+    ACTIVE,
+    IllegalChange,
+    Incident,
+    advance,
+    crossing,
+    decode,
+    encode,
+    from_decision,
+    merging,
+)
+from monitor.incident.events import Crossed, Dismissed, Merged, Opened, Raised, Reopened
+from monitor.page.backlog import merge_backlog
+from monitor.page.facts import build_facts, outgoing
+from monitor.page.types import Page
+from monitor.store.tables import incident as incident_table
+from monitor.store.tables import incident_event, outbox, receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from monitor.engine.changes import Act, Crossing, Merge
+    from monitor.incident import Event, Routes
+    from monitor.page.facts import About
+    from monitor.store.database import Store
+
+BACKLOG_HOLD_S = 5.0
+"""Real seconds that the page about a backlog is held, so that what other partitions find is on it too."""
+
+TRIES = 5
+COPIED = (
+    "key", "incident", "umbrella", "brand", "severity", "purpose", "recipient", "channel", "decided_at", "created_at",
+    "facts",
+)  # fmt: skip
+STORY_FACTS = ("how_sure", "cause", "first_at", "last_at", "own_replies", "sources", "quotes", "mood", "numbers",
+               "forecast", "wave")  # fmt: skip
+"""What a page about a person's change takes over from the last view of the story."""
+
+
+class VersionConflictError(Exception):
+    """Somebody else changed the incident in between; read it again and try again."""
+
+
+class IncidentWriter:
+    """Appends events to incidents inside a transaction that somebody else began."""
+
+    def __init__(self, connection: Connection, routes: Routes) -> None:
+        self._connection = connection
+        self._routes = routes
+        self._now = time.time()
+
+    def act(self, act: Act) -> None:
+        """Carry a decision of the rules out."""
+        view = act.view
+        current = self.of_story(view.umbrella, view.story)
+        event = from_decision(current, act.decision, view, act.at)
+        facts: dict[str, Any] | None = None
+        if event is not None:
+            try:
+                step = advance(current, event, self._routes)
+            except IllegalChange:
+                return  # a person was faster: their change stands
+            facts = build_facts(step.incident, about=_about(event), at=act.at, view=view, decision=act.decision)
+            self._append(current, step.incident, step.events, facts)
+            pages = outgoing(step.intents, step.incident, facts, decided_at=act.at, created_at=self._now)
+            if act.backlog_since is None:
+                self._queue(pages)
+            else:
+                self._queue_backlog(pages, act.backlog_since, act.at)
+            current = step.incident
+        if current is not None:
+            crossed = crossing(current, view, act.at)
+            if crossed is not None:
+                self._change(current, crossed)
+
+    def crossed(self, happened: Crossing) -> None:
+        """Note on the incident, if there is one, that its story crossed its viral line."""
+        current = self.of_story(happened.umbrella, happened.story)
+        if current is not None and current.active and current.crossed_at is None:
+            self._change(current, Crossed(at=happened.at, by="story", size=happened.size, line=happened.line))
+
+    def merge(self, happened: Merge) -> None:
+        """Let a swallowed story's incident move to the story that goes on."""
+        swallowed = self.of_story(happened.umbrella, happened.src)
+        other = self.of_story(happened.umbrella, happened.into)
+        for who, event in merging(swallowed, other, happened.into, happened.at):
+            current = self.by_id(who.id)
+            if current is not None:
+                self._change(current, event)
+
+    def change(self, current: Incident, event: Event) -> Incident:
+        """Append one event; returns the incident after it.
+
+        Raises:
+            IllegalChange: the event does not fit.
+            VersionConflictError: the incident was changed meanwhile.
+        """
+        return self._change(current, event)
+
+    def by_id(self, incident: str) -> Incident | None:
+        """Return an incident, locked where the store can lock rows."""
+        row = self._connection.execute(
+            select(incident_table.c.body).where(incident_table.c.id == incident).with_for_update()
+        ).one_or_none()
+        return None if row is None else unpack(row.body)
+
+    def of_story(self, umbrella: str, story: str) -> Incident | None:
+        """Return the incident of a story, the active one if there are several, locked where the store can lock."""
+        rows = self._connection.execute(
+            select(incident_table.c.body)
+            .where(incident_table.c.umbrella == umbrella, incident_table.c.story == story)
+            .order_by(incident_table.c.opened_at)
+            .with_for_update()
+        ).all()
+        incidents = [unpack(row.body) for row in rows]
+        return max(incidents, key=lambda found: (found.active, found.merged_into is None), default=None)
+
+    def _change(self, current: Incident, event: Event) -> Incident:
+        step = advance(current, event, self._routes)
+        self._append(current, step.incident, step.events, None)
+        if step.intents:
+            facts = build_facts(step.incident, about=_about(event), at=event.at)
+            known = self._facts(current.id)
+            story = {name: known[name] for name in STORY_FACTS if name in known}
+            self._queue(outgoing(step.intents, step.incident, facts | story, decided_at=event.at, created_at=self._now))
+        return step.incident
+
+    def _facts(self, incident: str) -> dict[str, Any]:
+        facts = self._connection.scalar(select(incident_table.c.facts).where(incident_table.c.id == incident))
+        return dict(facts or {})
+
+    def _append(
+        self, before: Incident | None, after: Incident, events: Sequence[Event], facts: dict[str, Any] | None
+    ) -> None:
+        values: dict[str, Any] = {
+            "umbrella": after.umbrella,
+            "story": after.story,
+            "brand": after.brand,
+            "state": after.state,
+            "severity": after.severity,
+            "opened_at": after.opened_at,
+            "updated_at": after.updated_at,
+            "version": after.version,
+            "body": msgspec.msgpack.encode(after),
+        }
+        if facts is not None:
+            values["facts"] = facts
+        if before is None:
+            self._connection.execute(insert(incident_table).values(id=after.id, **({"facts": {}} | values)))
+        else:
+            changed = self._connection.execute(
+                update(incident_table)
+                .where(incident_table.c.id == after.id, incident_table.c.version == before.version)
+                .values(**values)
+            )
+            if changed.rowcount != 1:
+                raise VersionConflictError(after.id)
+        first = before.version if before is not None else 0
+        self._connection.execute(
+            insert(incident_event),
+            [
+                {
+                    "incident": after.id,
+                    "version": first + number,
+                    "at": event.at,
+                    "created_at": self._now,
+                    "kind": type(event).__name__.lower(),
+                    "body": encode(event),
+                }
+                for number, event in enumerate(events, start=1)
+            ],
+        )
+
+    def _sequence(self, incident: str, recipient: str, channel: str) -> int:
+        last = self._connection.scalar(
+            select(func.max(outbox.c.sequence)).where(
+                outbox.c.incident == incident, outbox.c.recipient == recipient, outbox.c.channel == channel
+            )
+        )
+        return int(last or 0) + 1
+
+    def _queue(self, pages: Sequence[Page], *, grouped_in: dict[tuple[str, str], str] | None = None) -> None:
+        """Put pages into the outbox, each at the end of its lane; a key that is there already stays as it is."""
+        for page in pages:
+            if self._connection.scalar(select(outbox.c.number).where(outbox.c.key == page.key)) is not None:
+                continue
+            group = grouped_in[page.recipient, page.channel] if grouped_in else None
+            held = page.purpose == "backlog"
+            self._connection.execute(
+                insert(outbox).values(
+                    **{name: getattr(page, name) for name in COPIED},
+                    sequence=self._sequence(page.incident, page.recipient, page.channel),
+                    status="grouped" if group else "waiting",
+                    attempts=0,
+                    may_be_repeat=False,
+                    settled=group is not None,
+                    grouped_in=group,
+                    next_try_at=self._now + BACKLOG_HOLD_S if held else None,
+                )
+            )
+
+    def _queue_backlog(self, pages: Sequence[Page], since: float, at: float) -> None:
+        """Put an incident's pages on the one page per person that tells what the backlog left behind."""
+        groups: dict[tuple[str, str], str] = {}
+        for page in pages:
+            lane = (page.recipient, page.channel)
+            row = self._connection.execute(
+                select(outbox)
+                .where(
+                    outbox.c.purpose == "backlog",
+                    outbox.c.recipient == page.recipient,
+                    outbox.c.channel == page.channel,
+                    outbox.c.status == "waiting",
+                    outbox.c.attempts == 0,
+                )
+                .limit(1)
+                .with_for_update()
+            ).one_or_none()
+            held = () if row is None else (Page(**{name: getattr(row, name) for name in Page.__struct_fields__}),)
+            (merged,) = merge_backlog((*held, page), since=since, decided_at=at, created_at=self._now)
+            if row is None:
+                self._queue((merged,))
+                groups[lane] = merged.key
+            else:
+                self._connection.execute(
+                    update(outbox)
+                    .where(outbox.c.number == row.number)
+                    .values(facts=merged.facts, severity=merged.severity, decided_at=at)
+                )
+                groups[lane] = row.key
+        self._queue(pages, grouped_in=groups)
+
+
+class IncidentStore:
+    """Incidents for people and programs: read, and change with a version check and a retry."""
+
+    def __init__(self, store: Store, routes: Routes) -> None:
+        self._store = store
+        self._routes = routes
+
+    def get(self, incident: str) -> Incident | None:
+        """Return an incident, or None."""
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            row = connection.execute(select(incident_table.c.body).where(incident_table.c.id == incident)).one_or_none()
+        return None if row is None else unpack(row.body)
+
+    def all(self, *, active: bool = False, limit: int = 1000) -> list[Incident]:
+        """Return incidents, newest first; `active`: only those that somebody still has to do something about."""
+        query = select(incident_table.c.body).order_by(incident_table.c.opened_at.desc()).limit(limit)
+        if active:
+            query = query.where(incident_table.c.state.in_(sorted(ACTIVE)))
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            return [unpack(row.body) for row in connection.execute(query)]
+
+    def facts(self, incident: str) -> dict[str, Any]:
+        """Return what was last known of the incident's story, as its pages say it."""
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            return dict(connection.scalar(select(incident_table.c.facts).where(incident_table.c.id == incident)) or {})
+
+    def log(self, incident: str) -> list[Event]:
+        """Return an incident's events in order: the audit log."""
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            return [
+                decode(row.body)
+                for row in connection.execute(
+                    select(incident_event.c.body)
+                    .where(incident_event.c.incident == incident)
+                    .order_by(incident_event.c.version)
+                )
+            ]
+
+    def pages(self, incident: str | None = None) -> list[dict[str, Any]]:
+        """Return the pages (of one incident) with what became of them, in the order in which they were decided."""
+        delivered = (
+            select(receipt.c.key, func.max(receipt.c.at).label("delivered_at"))
+            .where(receipt.c.outcome == "accepted")
+            .group_by(receipt.c.key)
+            .subquery()
+        )
+        query = (
+            select(outbox, delivered.c.delivered_at)
+            .outerjoin(delivered, or_(delivered.c.key == outbox.c.key, delivered.c.key == outbox.c.grouped_in))
+            .order_by(outbox.c.decided_at, outbox.c.number)
+        )
+        if incident is not None:
+            query = query.where(outbox.c.incident == incident)
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 -- SQLAlchemy's own public name
+
+    async def change(self, incident: str, event: Event, *, expect: int | None = None) -> Incident:
+        """Append a person's event.
+
+        Args:
+            incident: its id.
+            event: what happened.
+            expect: only if the incident still has this version.
+
+        Raises:
+            KeyError: there is no such incident.
+            IllegalChange: the event does not fit the incident's state.
+            VersionConflictError: `expect` was given and does not hold, or others kept changing it.
+        """
+
+        def work(connection: Connection) -> Incident:
+            writer = IncidentWriter(connection, self._routes)
+            current = writer.by_id(incident)
+            if current is None:
+                raise KeyError(incident)
+            if expect is not None and current.version != expect:
+                raise VersionConflictError(incident)
+            return writer.change(current, event)
+
+        for attempt in range(TRIES):
+            try:
+                return await self._store.run_retrying(work)
+            except VersionConflictError:
+                if expect is not None or attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+
+def _about(event: Event) -> About:
+    match event:
+        case Opened():
+            return "opened"
+        case Raised():
+            return "raised"
+        case Reopened():
+            return "reopened"
+        case Dismissed():
+            return "dismissed"
+        case Merged():
+            return "merged"
+        case _:
+            return "resolved"
+
+
+def unpack(body: bytes) -> Incident:
+    """Return the incident in a row's body."""
+    return msgspec.msgpack.decode(body, type=Incident)

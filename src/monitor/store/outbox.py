@@ -1,0 +1,239 @@
+"""The outbox in the store: the dispatcher's `Outbox` protocol (see `monitor.page.outbox` for what each verb means)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, exists, func, insert, not_, or_, select, tuple_, update
+
+from monitor.page.outbox import Depth, Reclaimed, Standing
+from monitor.page.types import Page
+from monitor.store.tables import incident, outbox, partition_state, receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from monitor.page.outbox import Next
+    from monitor.page.types import Delivery
+    from monitor.store.database import Store
+
+BACKLOG_PATIENCE_S = 600.0
+"""How long a page about a backlog waits for the other partitions to catch up, so that a person gets one."""
+
+
+class OutboxStore:
+    """Implements `monitor.page.outbox.Outbox`; every method is one short transaction on the store's thread."""
+
+    def __init__(self, store: Store, *, patience_s: float = 30.0) -> None:
+        self._store = store
+        self._patience_s = patience_s
+
+    async def claim(
+        self,
+        now: float,
+        limit: int,
+        owner: str,
+        lease_s: float,
+        *,
+        channels: Collection[str],
+        full: Collection[tuple[str, str]] = (),
+    ) -> list[Page]:
+        """Lease up to `limit` due heads of lanes to `owner`."""
+        earlier = outbox.alias("earlier")
+        query = (
+            select(outbox)
+            .where(
+                outbox.c.settled.is_(False),
+                outbox.c.status == "waiting",
+                outbox.c.channel.in_(list(channels)),
+                or_(outbox.c.next_try_at.is_(None), outbox.c.next_try_at <= now),
+                not_(
+                    exists().where(
+                        earlier.c.incident == outbox.c.incident,
+                        earlier.c.recipient == outbox.c.recipient,
+                        earlier.c.channel == outbox.c.channel,
+                        earlier.c.sequence < outbox.c.sequence,
+                        earlier.c.settled.is_(False),
+                    )
+                ),
+                not_(
+                    and_(
+                        outbox.c.purpose == "backlog",
+                        outbox.c.created_at > now - BACKLOG_PATIENCE_S,
+                        exists().where(partition_state.c.behind.is_(True)),
+                    )
+                ),
+            )
+            .order_by(func.coalesce(outbox.c.next_try_at, outbox.c.created_at), outbox.c.created_at, outbox.c.sequence)
+            .limit(limit)
+        )
+        if full:
+            query = query.where(tuple_(outbox.c.recipient, outbox.c.channel).not_in(list(full)))
+
+        def look() -> bool:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                return connection.execute(query).first() is not None
+
+        if self._store.is_sqlite and not await self._store.run(look):
+            return []  # an idle dispatcher must not take SQLite's one writer's place several times a second
+
+        def work(connection: Connection) -> list[Page]:
+            rows = connection.execute(query.with_for_update(skip_locked=True, of=outbox)).all()
+            if rows:
+                connection.execute(
+                    update(outbox)
+                    .where(outbox.c.number.in_([row.number for row in rows]))
+                    .values(status="leased", lease_owner=owner, lease_until=now + lease_s)
+                )
+            return [_page(row) for row in rows]
+
+        return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def begin(self, key: str, owner: str, now: float, lease_s: float, *, exactly_once: bool) -> Standing | None:
+        """Note that `owner` is about to send this page."""
+
+        def work(connection: Connection) -> Standing | None:
+            row = connection.execute(select(outbox).where(outbox.c.key == key).with_for_update()).one_or_none()
+            if row is None or row.settled or row.lease_owner != owner or (row.lease_until or 0.0) < now:
+                return None
+            if row.status not in {"leased", "sending"}:
+                return None
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.number == row.number)
+                .values(
+                    status="leased" if exactly_once else "sending",
+                    lease_until=now + lease_s,
+                    attempts=outbox.c.attempts + 1,
+                )
+            )
+            standing = connection.execute(
+                select(incident.c.state, incident.c.severity).where(incident.c.id == row.incident)
+            ).one_or_none()
+            told = connection.scalar(
+                select(
+                    exists().where(
+                        outbox.c.incident == row.incident,
+                        outbox.c.recipient == row.recipient,
+                        outbox.c.channel == row.channel,
+                        outbox.c.sequence < row.sequence,
+                        outbox.c.status.in_(["accepted", "in_doubt"]),
+                    )
+                )
+            )
+            return Standing(
+                standing.state if standing else "open", standing.severity if standing else row.severity, bool(told)
+            )
+
+        return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def finish(
+        self, key: str, owner: str, delivery: Delivery, now: float, *, status: Next, next_try_at: float | None = None
+    ) -> bool:
+        """Write the receipt of one try and move the page on."""
+
+        def work(connection: Connection) -> bool:
+            row = connection.execute(select(outbox).where(outbox.c.key == key).with_for_update()).one_or_none()
+            if row is None:
+                return False
+            connection.execute(insert(receipt).values(**_receipt(row, delivery, now)))
+            held = row.lease_owner == owner and row.status in {"leased", "sending"}
+            if row.settled or not (held or status == "accepted"):
+                return False
+            if status == "waiting":
+                values: dict[str, Any] = {"status": "waiting", "next_try_at": next_try_at}
+                if delivery.outcome == "in_doubt":
+                    values["may_be_repeat"] = True
+            else:
+                values = {"status": status, "settled": True}
+                connection.execute(
+                    update(outbox).where(outbox.c.grouped_in == key, outbox.c.status == "grouped").values(status=status)
+                )
+            connection.execute(
+                update(outbox).where(outbox.c.number == row.number).values(**values, lease_owner=None, lease_until=None)
+            )
+            return True
+
+        return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def release(self, keys: Sequence[str], owner: str) -> None:
+        """Give leased pages back unsent."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.key.in_(list(keys)), outbox.c.lease_owner == owner, outbox.c.status == "leased")
+                .values(status="waiting", lease_owner=None, lease_until=None)
+            )
+
+        if keys:
+            await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def reclaim(self, now: float) -> list[Reclaimed]:
+        """Take back every page whose lease has run out."""
+        query = select(outbox).where(
+            outbox.c.settled.is_(False), outbox.c.status.in_(["leased", "sending"]), outbox.c.lease_until < now
+        )
+
+        def look() -> bool:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                return connection.execute(query.limit(1)).first() is not None
+
+        if not await self._store.run(look):
+            return []
+
+        def work(connection: Connection) -> list[Reclaimed]:
+            out: list[Reclaimed] = []
+            for row in connection.execute(query.with_for_update(skip_locked=True)).all():
+                values: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+                if row.status == "leased":
+                    out.append(Reclaimed(row.key, row.channel, "again"))
+                    values |= {"status": "waiting", "next_try_at": None}
+                elif not row.may_be_repeat:
+                    out.append(Reclaimed(row.key, row.channel, "repeat"))
+                    values |= {"status": "waiting", "next_try_at": None, "may_be_repeat": True}
+                else:
+                    out.append(Reclaimed(row.key, row.channel, "in_doubt"))
+                    values |= {"status": "in_doubt", "settled": True}
+                    connection.execute(
+                        insert(receipt).values(
+                            key=row.key,
+                            attempt=row.attempts,
+                            at=now,
+                            outcome="in_doubt",
+                            detail="the sender died twice while sending; whether it arrived is not known",
+                        )
+                    )
+                connection.execute(update(outbox).where(outbox.c.number == row.number).values(**values))
+            return out
+
+        return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def depth(self) -> Depth:
+        """Return how much is not settled."""
+
+        def work() -> Depth:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                unsettled, oldest = connection.execute(
+                    select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.settled.is_(False))
+                ).one()
+            return Depth(int(unsettled), oldest)
+
+        return await self._store.run(work)
+
+
+def _receipt(row: Row[Any], delivery: Delivery, now: float) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "attempt": row.attempts,
+        "at": now,
+        "outcome": delivery.outcome,
+        "detail": delivery.detail[:500],
+        "receipt": delivery.receipt,
+    }
+
+
+def _page(row: Row[Any]) -> Page:
+    return Page(**{field: getattr(row, field) for field in Page.__struct_fields__})

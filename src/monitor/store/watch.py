@@ -1,0 +1,253 @@
+"""What the watching worker reads at assignment and writes per batch.
+
+One transaction per batch holds the stories, the incidents' events, the pages for the outbox, the ids seen, the account
+and the new offset; the offset is compared with the one that the batch began at, so that a worker that lost its
+partition without noticing writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
+from monitor.store.account import found
+from monitor.store.incidents import IncidentWriter
+from monitor.store.tables import account, loose, partition_state, seen, story, tide
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, Table
+
+    from monitor.engine.changes import Changes, LooseRow
+    from monitor.incident import Routes
+    from monitor.store.database import Store
+
+
+class LostPartitionError(Exception):
+    """Another worker has moved this partition's offset: this one does not own it any more and must start again."""
+
+
+class PartitionState(Struct, frozen=True):
+    """How far a partition of `readings` is, and of which very topic the offset speaks."""
+
+    topic: str
+    partition: int
+    cluster: str
+    topic_id: str
+    partitions: int
+    next_offset: int
+    marks: bytes = b""
+    clock: float = 0.0
+    behind: bool = False
+
+
+class WatchStore:
+    """The watching worker's side of the store. Methods block; call them on the store's thread."""
+
+    def __init__(self, store: Store, routes: Routes) -> None:
+        self._store = store
+        self._routes = routes
+        self._upsert = sqlite.insert if store.is_sqlite else postgresql.insert
+
+    def state(self, topic: str, partition: int) -> PartitionState | None:
+        """Return how far a partition is; None if it was never read."""
+        table = partition_state
+        with self._store.engine.begin() as connection:
+            row = connection.execute(
+                select(table).where(table.c.topic == topic, table.c.partition == partition)
+            ).one_or_none()
+        if row is None:
+            return None
+        values = {field: getattr(row, field) for field in PartitionState.__struct_fields__}
+        return PartitionState(**values)
+
+    def begin(self, state: PartitionState) -> None:
+        """Enter a partition that is read for the first time."""
+        values = {field: getattr(state, field) for field in PartitionState.__struct_fields__}
+        statement = self._upsert(partition_state).values(**values, updated_at=time.time()).on_conflict_do_nothing()
+        self._store.transact(lambda connection: connection.execute(statement))
+
+    def load(self, partition: int) -> tuple[list[StoryRow], list[TideRow]]:
+        """Return the live stories (and the names of merged ones) and the tides of a partition."""
+        with self._store.engine.begin() as connection:
+            stories = [
+                StoryRow(**{field: getattr(row, field) for field in StoryRow.__struct_fields__})
+                for row in connection.execute(
+                    select(story)
+                    .where(
+                        story.c.partition == partition,
+                        (story.c.closed.is_(False)) | (story.c.merged_into.is_not(None)),
+                    )
+                    .order_by(story.c.first_at, story.c.story)
+                )
+            ]
+            tides = [
+                TideRow(row.umbrella, row.brand, row.state)
+                for row in connection.execute(select(tide).where(tide.c.partition == partition).order_by(tide.c.brand))
+            ]
+        return stories, tides
+
+    def known(self, keys: Collection[bytes]) -> tuple[dict[bytes, Sequence[SeenRow]], set[bytes]]:
+        """Return the rows of those ids that were seen, and which of the keys are counted as loose."""
+        rows: dict[bytes, list[SeenRow]] = {}
+        loose_keys: set[bytes] = set()
+        wanted = list(keys)
+        with self._store.engine.begin() as connection:
+            any_loose = connection.scalar(select(loose.c.key).limit(1)) is not None
+            for start in range(0, len(wanted), 500):
+                some = wanted[start : start + 500]
+                for row in connection.execute(_SEEN.where(seen.c.key.in_(some))):
+                    rows.setdefault(row[0], []).append(SeenRow(*row))
+                if any_loose:
+                    loose_keys.update(connection.scalars(select(loose.c.key).where(loose.c.key.in_(some))))
+        return dict(rows), loose_keys
+
+    def commit(self, connection: Connection, state: PartitionState, changes: Changes, next_offset: int) -> bool:
+        """Write a batch and move the offset; True if it was written now, False if it already had been.
+
+        Raises:
+            LostPartitionError: the stored offset is neither the batch's beginning nor its end.
+        """
+        table = partition_state
+        moved = connection.execute(
+            update(table)
+            .where(
+                table.c.topic == state.topic,
+                table.c.partition == state.partition,
+                table.c.next_offset == state.next_offset,
+                table.c.topic_id == state.topic_id,
+            )
+            .values(
+                next_offset=next_offset,
+                marks=changes.marks,
+                clock=changes.clock,
+                behind=changes.behind,
+                updated_at=time.time(),
+            )
+        )
+        if moved.rowcount != 1:
+            stored = connection.scalar(
+                select(table.c.next_offset).where(
+                    table.c.topic == state.topic,
+                    table.c.partition == state.partition,
+                    table.c.topic_id == state.topic_id,
+                )
+            )
+            if stored == next_offset:
+                return False
+            raise LostPartitionError(
+                f"{state.topic}[{state.partition}] stands at {stored} in the store, this worker is at "
+                f"{state.next_offset}: another worker owns it."
+            )
+        partition = changes.partition
+        self._count(connection, partition, changes)
+        self._put(connection, seen, [_values(row, partition) for row in changes.seen.values()], ("key", "umbrella"))
+        if changes.loose:
+            self._put_loose(connection, partition, list(changes.loose.values()))
+        self._put(
+            connection, story, [_values(row, partition) for row in changes.stories.values()], ("umbrella", "story")
+        )
+        self._put(connection, tide, [_values(row, partition) for row in changes.tides.values()], ("umbrella", "brand"))
+        if changes.closed:
+            connection.execute(
+                update(story)
+                .where(story.c.umbrella == bindparam("of_umbrella"), story.c.story == bindparam("of_story"))
+                .values(closed=True),
+                [{"of_umbrella": umbrella, "of_story": name} for umbrella, name in changes.closed],
+            )
+        writer = IncidentWriter(connection, self._routes)
+        for happened in changes.events:
+            if isinstance(happened, Act):
+                writer.act(happened)
+            elif isinstance(happened, Merge):
+                writer.merge(happened)
+            elif isinstance(happened, Crossing):
+                writer.crossed(happened)
+        if changes.purge_before is not None:
+            self._purge(connection, partition, changes.purge_before)
+        return True
+
+    def _count(self, connection: Connection, partition: int, changes: Changes) -> None:
+        rows = [
+            {"partition": partition, "outcome": outcome, "mentions": n} for outcome, n in changes.account.items() if n
+        ]
+        if not rows:
+            return
+        statement = self._upsert(account)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["partition", "outcome"],
+                set_={"mentions": account.c.mentions + statement.excluded.mentions},
+            ),
+            rows,
+        )
+
+    def _put(self, connection: Connection, table: Table, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
+        if not rows:
+            return
+        statement = self._upsert(table)
+        columns = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=columns), rows)
+
+    def _put_loose(self, connection: Connection, partition: int, rows: list[LooseRow]) -> None:
+        statement = self._upsert(loose).on_conflict_do_nothing()
+        connection.execute(statement, [_values(row, partition) for row in rows])
+
+    def _purge(self, connection: Connection, partition: int, before: float) -> None:
+        """Forget ids older than the retention; what was loose is settled in the account first."""
+        old = (loose.c.partition == partition) & (loose.c.published_at < before)
+        is_found = found()
+        settled: dict[str, int] = {}
+        for kind, missing in (("tombstone", "orphan"), ("reference", "no_brand")):
+            total = connection.scalar(select(func.count()).select_from(loose).where(old, loose.c.kind == kind)) or 0
+            known = (
+                connection.scalar(select(func.count()).select_from(loose).where(old, loose.c.kind == kind, is_found))
+                or 0
+            )
+            settled["stored"] = settled.get("stored", 0) + known
+            settled[missing] = total - known
+        for outcome, n in settled.items():
+            if n:
+                self._count_one(connection, partition, outcome, n)
+        connection.execute(delete(loose).where(old))
+        connection.execute(delete(seen).where(seen.c.partition == partition, seen.c.published_at < before))
+
+    def _count_one(self, connection: Connection, partition: int, outcome: str, n: int) -> None:
+        statement = self._upsert(account)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["partition", "outcome"],
+                set_={"mentions": account.c.mentions + statement.excluded.mentions},
+            ).values(partition=partition, outcome=outcome, mentions=n)
+        )
+
+    def reset(self, topic: str, *, state: PartitionState) -> None:
+        """Make the store agree to a topic made anew: stories and ids stay, the offset starts where `state` says."""
+        values = {field: getattr(state, field) for field in PartitionState.__struct_fields__}
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                delete(partition_state).where(
+                    partition_state.c.topic == topic, partition_state.c.partition == state.partition
+                )
+            )
+            connection.execute(insert(partition_state).values(**values, updated_at=time.time()))
+
+        self._store.transact(work)
+
+
+_SEEN = select(
+    seen.c.key, seen.c.umbrella, seen.c.state, seen.c.published_at, seen.c.story, seen.c.revision, seen.c.share
+)
+
+
+def _values(row: SeenRow | LooseRow | StoryRow | TideRow, partition: int) -> dict[str, Any]:
+    values = {field: getattr(row, field) for field in row.__struct_fields__}
+    values["partition"] = partition
+    return values

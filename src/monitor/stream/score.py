@@ -1,0 +1,399 @@
+"""The scoring worker: mentions in, readings out, and nothing kept.
+
+Plain aiokafka. Records are decoded, resolved to brands, read by the model (off the event loop) and sent on as
+micro-batches; only when all of a round's records are acknowledged are the offsets committed. What is sent again after
+a crash is dropped downstream by its origin, so this worker may die at any moment.
+
+Rounds overlap: while the model reads one, the one before is being sent and the one after fetched. Sending itself is
+strictly in order, and within a partition one record at a time: a record that failed is sent again before the next,
+so that what stands in `readings` is always without gaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownTopicOrPartitionError
+from msgspec import Struct
+
+from monitor.engine.batching import Batcher, Read, with_reading
+from monitor.mention.decode import Dead, decode
+from monitor.sentiment.reading import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from monitor.brand.match import BrandMatcher
+    from monitor.clock import Clock
+    from monitor.sentiment.scorer import Scorer
+
+TICK_HEADER = "monitor-tick"
+"""A record of `mentions` with this header is no mention: its value is an event time in seconds, as text."""
+
+DEAD_VALUE_BYTES = 900_000
+"""Bytes of a dead-lettered record that are kept; a longer one is cut, and says so in its headers."""
+
+TICK_S = 1.0
+RETRY_S = (0.1, 5.0)
+
+
+class ScoreSettings(Struct, frozen=True, kw_only=True):
+    """What a scoring worker needs to know. `live`: it makes ticks by the clock; else they come with the mentions."""
+
+    bootstrap: str
+    mentions: str = "mentions"
+    readings: str = "readings"
+    dead: str = "mentions.dead"
+    group: str = "monitor-score"
+    mentions_topic_id: str = ""
+    mentions_partitions: int = 1
+    readings_partitions: int = 8
+    live: bool = True
+    from_now: bool = False
+    linger_s: float = 0.1
+    round_size: int = 256
+    session_timeout_ms: int = 10_000
+
+
+class ScoreEvents:
+    """What a scoring worker tells of itself; telemetry overrides what it counts."""
+
+    def taken(self, outcome: str, n: int, source: str = "") -> None:
+        """`n` mentions were `read`, `dead` or `no_brand`."""
+
+    def dead(self, reason: str) -> None:
+        """A record was dead-lettered."""
+
+    def round(self, *, mentions: int, model_s: float, total_s: float) -> None:
+        """A round was read and sent."""
+
+    def lag(self, partition: int, records: int, seconds: float) -> None:
+        """How far behind the end of a partition the worker is."""
+
+    def progress(self) -> None:
+        """Something moved: the worker is alive."""
+
+    def assigned(self, partitions: int) -> None:
+        """The worker owns so many partitions of `mentions` now."""
+
+    def retry(self, what: str) -> None:
+        """Something was tried again."""
+
+
+class _Round(Struct):
+    """What one fetch becomes. `reads` are in the order in which they were read; a dead one is its origin alone."""
+
+    items: list[Read | Origin]
+    dead: list[tuple[Any, Dead]]
+    ticks: list[tuple[int, int, float]]  # (position among the items, partition, event time)
+    offsets: dict[TopicPartition, int]
+    began: float
+    generation: int
+    model_s: float = 0.0
+
+
+class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
+    """Reads partitions of `mentions` until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: ScoreSettings,
+        scorer: Scorer,
+        matcher: BrandMatcher,
+        clock: Clock,
+        executor: Executor,
+        events: ScoreEvents | None = None,
+    ) -> None:
+        self.settings = settings
+        self._scorer = scorer
+        self._matcher = matcher
+        self._clock = clock
+        self._executor = executor
+        self._events = events or ScoreEvents()
+        self._read_to: dict[int, float] = {}  # per partition, the observed time of the last record
+        self._ticked_at = 0.0
+        self._sending: asyncio.Task[None] | None = None
+        self._generation = 0
+        self._consumer: AIOKafkaConsumer = None
+        self._producer: AIOKafkaProducer = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then finish what was begun, commit and leave the group."""
+        s = self.settings
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=s.bootstrap,
+            group_id=s.group,
+            enable_auto_commit=False,
+            auto_offset_reset="latest" if s.from_now else "earliest",
+            session_timeout_ms=s.session_timeout_ms,
+            heartbeat_interval_ms=s.session_timeout_ms // 4,
+            max_poll_interval_ms=300_000,
+            max_partition_fetch_bytes=4 << 20,
+            metadata_max_age_ms=30_000,
+        )
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=s.bootstrap,
+            acks="all",
+            linger_ms=0,
+            max_request_size=4 << 20,
+            request_timeout_ms=20_000,
+            metadata_max_age_ms=30_000,
+        )
+        await self._start(self._producer, stop)
+        self._consumer.subscribe([s.mentions], listener=self)
+        await self._start(self._consumer, stop)
+        try:
+            await self._work(stop)
+        finally:
+            await self._finish_sending()
+            with contextlib.suppress(KafkaError):
+                await self._consumer.stop()
+            with contextlib.suppress(KafkaError):
+                await self._producer.stop()
+
+    async def _start(self, client: Any, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await client.start()
+            except KafkaError:
+                self._events.retry("connect")
+                await _pause(1.0, stop)
+            else:
+                return
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        fetched = await self._fetch(stop)
+        while not stop.is_set():
+            ahead = asyncio.create_task(self._fetch(stop))
+            if fetched is not None:
+                await self._read(fetched)
+                await self._finish_sending()
+                self._sending = asyncio.create_task(self._send(fetched))
+            fetched = await ahead
+        # What `ahead` fetched is not committed: the next worker reads it again.
+
+    async def _finish_sending(self) -> None:
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            await sending
+
+    # -- fetch and decode
+
+    async def _fetch(self, stop: asyncio.Event) -> _Round | None:
+        """Collect up to a round of records, for as long as records linger; None if there is nothing to do."""
+        began = time.monotonic()
+        current = _Round([], [], [], {}, began, self._generation)
+        deadline = began + self.settings.linger_s
+        while not stop.is_set():
+            room = self.settings.round_size - len(current.items)
+            wait = max(0.0, deadline - time.monotonic())
+            if room <= 0:
+                break
+            try:
+                batches = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=room)
+            except KafkaError:
+                self._events.retry("fetch")
+                await _pause(0.5, stop)
+                break
+            if current.generation != self._generation:
+                # A rebalance in between: what was collected before it is read again from the committed offset, and
+                # what has just come belongs to the new assignment.
+                current = _Round([], [], [], {}, began, self._generation)
+            for tp, records in batches.items():
+                self._decode(tp, records, current)
+            if wait == 0.0 or (not batches and not current.items):
+                break
+        self._live_ticks(current)
+        self._events.progress()
+        return current if current.items or current.ticks or current.offsets else None
+
+    def _decode(self, tp: TopicPartition, records: Sequence[Any], current: _Round) -> None:
+        for record in records:
+            current.offsets[tp] = record.offset + 1
+            headers = record.headers or ()
+            if headers and any(name == TICK_HEADER for name, _ in headers):
+                self._tick_record(tp.partition, record, current)
+                continue
+            appended = record.timestamp / 1000.0
+            origin = Origin(tp.partition, record.offset, appended)
+            mention = decode(record.value or b"", record_time=appended, headers=headers)
+            if isinstance(mention, Dead):
+                current.dead.append((record, mention))
+                current.items.append(origin)
+                continue
+            observed = mention.observed_at.timestamp() if mention.observed_at else appended
+            self._read_to[tp.partition] = max(observed, self._read_to.get(tp.partition, 0.0))
+            hits = self._matcher.match(mention)
+            current.items.append(Read(mention, hits, self._matcher.is_own(mention), None, origin))
+
+    def _tick_record(self, partition: int, record: Any, current: _Round) -> None:
+        try:
+            at = float(record.value)
+        except (TypeError, ValueError):
+            current.dead.append((record, Dead("wrong_type", "a tick whose value is no time")))
+            current.items.append(Origin(partition, record.offset, record.timestamp / 1000.0))
+            return
+        if not self.settings.live:
+            current.ticks.append((len(current.items), partition, at))
+
+    def _live_ticks(self, current: _Round) -> None:
+        """Once a second say of every partition owned how far it has been read; at its end that is now."""
+        now = self._clock.now()
+        if not self.settings.live or now - self._ticked_at < TICK_S:
+            return
+        self._ticked_at = now
+        for tp in sorted(self._consumer.assignment()):
+            try:
+                end = self._consumer.highwater(tp)
+                read_to = self._position(tp)
+            except IllegalStateError:
+                continue
+            if end is None or read_to is None:
+                continue
+            lag = max(0, end - read_to)
+            at = now if lag == 0 else self._read_to.get(tp.partition)
+            self._events.lag(tp.partition, lag, 0.0 if lag == 0 or at is None else max(0.0, now - at))
+            if at is not None:
+                current.ticks.append((len(current.items), tp.partition, at))
+
+    def _position(self, tp: TopicPartition) -> int | None:
+        state = self._consumer._subscription.subscription  # noqa: SLF001 -- position() would wait for the broker
+        if state is None or state.assignment is None or tp not in state.assignment.tps:
+            return None
+        value = state.assignment.state_value(tp)
+        return int(value._position) if value is not None and value.has_valid_position else None  # noqa: SLF001
+
+    # -- read
+
+    async def _read(self, current: _Round) -> None:
+        """Let the model read what names a brand or may belong to a story."""
+        wanted = [
+            (number, item)
+            for number, item in enumerate(current.items)
+            if isinstance(item, Read)
+            and item.mention.text
+            and (item.hits or item.mention.in_reply_to or item.mention.repost_of or item.mention.kind == "edit")
+        ]
+        if not wanted:
+            return
+        texts = [item.mention.text for _, item in wanted]
+        langs = [item.mention.lang for _, item in wanted]
+        began = time.monotonic()
+        readings = await asyncio.get_running_loop().run_in_executor(self._executor, self._scorer.read, texts, langs)
+        current.model_s = time.monotonic() - began
+        for (number, item), reading in zip(wanted, readings, strict=True):
+            current.items[number] = with_reading(item, reading)
+
+    # -- send and commit
+
+    async def _send(self, current: _Round) -> None:
+        generation = current.generation
+        if generation != self._generation:
+            return  # of an assignment that is over; sending it after a round that was given up would leave a gap
+        batcher = Batcher(
+            self.settings.mentions_topic_id, self.settings.mentions_partitions, self.settings.readings_partitions
+        )
+        ticks = iter(current.ticks)
+        tick = next(ticks, None)
+        for number, item in enumerate(current.items):
+            while tick is not None and tick[0] <= number:
+                batcher.tick(tick[1], tick[2])
+                tick = next(ticks, None)
+            if isinstance(item, Read):
+                batcher.add(item)
+            else:
+                batcher.add_dead(item)
+        while tick is not None:
+            batcher.tick(tick[1], tick[2])
+            tick = next(ticks, None)
+        sends = [self._send_in_order(partition, values, generation) for partition, values in batcher.flush()]
+        sends += [self._send_dead(record, dead, generation) for record, dead in current.dead]
+        sent = await asyncio.gather(*sends)
+        if all(sent) and generation == self._generation:
+            await self._commit(current.offsets)
+        self._tell(current)
+        self._events.progress()
+
+    async def _send_in_order(self, partition: int, values: Iterable[bytes], generation: int) -> bool:
+        return all(
+            [await self._deliver(self.settings.readings, value, generation, partition=partition) for value in values]
+        )
+
+    async def _send_dead(self, record: Any, dead: Dead, generation: int) -> bool:
+        value = record.value or b""
+        headers = [
+            ("reason", dead.reason.encode()),
+            ("detail", dead.detail.encode()),
+            ("topic", record.topic.encode()),
+            ("partition", str(record.partition).encode()),
+            ("offset", str(record.offset).encode()),
+            *[(name, content) for name, content in record.headers or () if name.startswith(("ce_", "content-type"))],
+        ]
+        if len(value) > DEAD_VALUE_BYTES:
+            headers.append(("cut", str(len(value)).encode()))
+            value = value[:DEAD_VALUE_BYTES]
+        self._events.dead(dead.reason)
+        return await self._deliver(self.settings.dead, value, generation, headers=headers, key=record.key)
+
+    async def _deliver(self, topic: str, value: bytes, generation: int, **where: Any) -> bool:
+        """Send one record until the broker has it; False if the partitions were lost meanwhile."""
+        pause = RETRY_S[0]
+        while generation == self._generation:
+            try:
+                await self._producer.send_and_wait(topic, value, **where)
+            except UnknownTopicOrPartitionError:
+                raise
+            except KafkaError:
+                self._events.retry("send")
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_S[1])
+            else:
+                return True
+        return False
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if not offsets:
+            return
+        assigned = self._consumer.assignment()
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        try:
+            if mine:
+                await self._consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError):
+            self._events.retry("commit")  # a rebalance came first: the next owner reads these again
+        except KafkaError:
+            self._events.retry("commit")  # the next round's commit says it too
+
+    def _tell(self, current: _Round) -> None:
+        read = [item for item in current.items if isinstance(item, Read)]
+        no_brand = sum(1 for item in read if not item.hits)
+        self._events.taken("dead", len(current.dead))
+        self._events.taken("no_brand", no_brand)
+        self._events.taken("read", len(read) - no_brand)
+        self._events.round(
+            mentions=len(current.items), model_s=current.model_s, total_s=time.monotonic() - current.began
+        )
+
+    # -- rebalances
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let what is being sent finish and commit, for a moment; then it is the next owner's."""
+        if self._sending is not None and not self._sending.done():
+            await asyncio.wait([self._sending], timeout=self.settings.session_timeout_ms / 2000)
+        self._generation += 1
+        for tp in revoked:
+            self._read_to.pop(tp.partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Note what is owned."""
+        self._events.assigned(len(list(assigned)))
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

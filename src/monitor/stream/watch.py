@@ -1,0 +1,347 @@
+"""The watching worker: readings in; stories, incidents, pages and the offset out, in one transaction per batch.
+
+A Faust agent owns the partitions. What Faust is not left to decide: where to read on (the store says, see
+`StoredOffsets`), what is acknowledged (only what is committed, by hand) and how bytes become values (a decode error
+would end an agent without a word).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faust
+import msgspec
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from msgspec import Struct
+
+from monitor.engine import EngineSettings, PartitionEngine, decode_batch
+from monitor.store import PartitionState, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from faust.types import TP
+
+    from monitor.brand.tree import BrandTree
+    from monitor.clock import Clock
+    from monitor.engine import Changes
+    from monitor.escalation.rules import RuleSet
+    from monitor.store import Store, WatchStore
+    from monitor.stream.identity import TopicIdentity
+
+TAKE = 16
+"""Records taken at once at most: up to 16 micro-batches, committed one after the other."""
+
+STORE_PATIENCE_S = 120.0
+"""How long a locked or full store is waited for: well below the time after which Kafka gives the partition away."""
+
+
+IDLE_COMMIT_S = 5.0
+"""Real seconds after which the offset is written even if only time has passed."""
+
+
+class TopicMismatchError(Exception):
+    """The stored offsets speak of another topic than this one; the message names the mend."""
+
+
+class WatchSettings(Struct, frozen=True, kw_only=True):
+    """What a watching worker needs to know."""
+
+    bootstrap: str
+    readings: str = "readings"
+    group: str = "monitor-watch"
+    session_timeout_s: float = 10.0
+    take_s: float = 0.05
+    data_dir: Path
+    engine: EngineSettings
+
+
+class WatchEvents:
+    """What a watching worker tells of itself; telemetry overrides what it counts."""
+
+    def committed(self, partition: int, changes: Changes, *, store_s: float, engine_s: float, clock: float) -> None:
+        """A batch is in the store."""
+
+    def skipped(self, partition: int) -> None:
+        """A record had been committed before."""
+
+    def poison(self, partition: int) -> None:
+        """A record of `readings` could not be read, and was passed over."""
+
+    def assigned(self, partitions: Sequence[int], stories: int) -> None:
+        """The worker owns these partitions now, with so many live stories."""
+
+    def retry(self) -> None:
+        """The store did not take a transaction at once."""
+
+    def progress(self) -> None:
+        """Something moved: the worker is alive."""
+
+
+class _Owned(Struct):
+    """A partition that this worker owns.
+
+    `state` is how far the store is; `position` how far `engine` is, ahead of the store by records that changed nothing
+    but the time.
+    """
+
+    state: PartitionState
+    engine: PartitionEngine
+    position: int
+    committed_at: float = 0.0
+
+
+class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
+    """Faust's consumer, with the store deciding where each partition is read on: never the group's offsets."""
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Load what is assigned, and seek to the stored offsets."""
+        watcher: Watcher = self.app.conf.watcher
+        return await watcher.take_over(self, {tp for tp in self.assignment() if tp.topic == watcher.settings.readings})
+
+
+class _StoredTransport(Transport):  # type: ignore[misc]
+    Consumer = StoredOffsets
+
+
+class _App(faust.App):  # type: ignore[misc]
+    def _new_transport(self) -> Any:
+        return _StoredTransport(self.conf.broker_consumer, self)
+
+
+class Watcher:
+    """Owns partitions of `readings` until it is told to stop or has to start again."""
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        identity: TopicIdentity,
+        store: Store,
+        watch_store: WatchStore,
+        tree: BrandTree,
+        rules: RuleSet,
+        clock: Clock,
+        events: WatchEvents | None = None,
+    ) -> None:
+        self.settings = settings
+        self._identity = identity
+        self._store = store
+        self._watch_store = watch_store
+        self._tree = tree
+        self._rules = rules
+        self._clock = clock
+        self._events = events or WatchEvents()
+        self._owned: dict[int, _Owned] = {}
+        self._ended: asyncio.Future[None] | None = None  # settled by what ends the worker
+        self._lock = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set.
+
+        Raises:
+            LostPartitionError: another worker owns a partition that this one thought its own; start again.
+            StoreUnavailableError: the store stayed away; start again once it is back.
+            TopicMismatchError: the stored offsets are of another topic.
+        """
+        self._ended = asyncio.get_running_loop().create_future()
+        app = self._app()
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await app.start()
+            crashed = asyncio.create_task(_crash_of(app))
+            waited: set[asyncio.Future[Any]] = {self._ended, stopping, crashed}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            crashed.cancel()
+            if self._ended.done():
+                self._ended.result()
+            if crashed.done() and not crashed.cancelled():
+                crashed.result()
+        finally:
+            stopping.cancel()
+            await app.stop()
+
+    def _app(self) -> Any:
+        s = self.settings
+        app = _App(
+            s.group,
+            broker=f"kafka://{s.bootstrap}",
+            datadir=str(s.data_dir),
+            store="memory://",
+            value_serializer="raw",
+            key_serializer="raw",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            topic_partitions=self._identity.partitions,
+            stream_wait_empty=True,
+            stream_buffer_maxsize=64,
+            broker_session_timeout=s.session_timeout_s,
+            broker_heartbeat_interval=s.session_timeout_s / 4,
+            broker_request_timeout=max(40.0, s.session_timeout_s * 4),
+            broker_max_poll_interval=300.0,
+            broker_commit_interval=1.0,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=4 << 20,
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            loghandlers=[],
+            monitor=None,
+        )
+        app.conf.watcher = self
+        app.finalize()
+        topic = app.topic(s.readings, value_type=bytes, key_type=bytes, value_serializer="raw", internal=False)
+
+        @app.agent(topic, name="watch", concurrency=1)  # type: ignore[untyped-decorator]
+        async def watch(stream: Any) -> None:
+            async for events in stream.noack_take(TAKE, within=s.take_s):
+                await self._take(events)
+
+        return app
+
+    # -- assignment
+
+    async def take_over(self, consumer: Any, assigned: set[TP]) -> dict[TP, int]:
+        """Load the state of what is assigned and seek to the stored offsets; returns them."""
+        async with self._lock:
+            try:
+                offsets = await self._load(consumer, assigned)
+            except (TopicMismatchError, StoreUnavailableError) as error:
+                self._end(error)
+                raise
+        self._events.assigned(sorted(self._owned), sum(owned.engine.live_stories for owned in self._owned.values()))
+        return offsets
+
+    async def _load(self, consumer: Any, assigned: set[TP]) -> dict[TP, int]:
+        mine = {tp.partition for tp in assigned}
+        for partition in [p for p in self._owned if p not in mine]:
+            del self._owned[partition]
+        if not assigned:
+            return {}
+        begins = await consumer.earliest_offsets(*assigned)
+        ends = await consumer.highwaters(*assigned)
+        offsets: dict[TP, int] = {}
+        for tp in sorted(assigned):
+            state = await self._store.run(partial(self._state, tp, begins.get(tp) or 0))
+            self._check(state, tp, begins.get(tp), ends.get(tp))
+            owned = self._owned.get(tp.partition)
+            if owned is None or owned.state.next_offset != state.next_offset:
+                stories, tides = await self._store.run(partial(self._watch_store.load, tp.partition))
+                engine = PartitionEngine(tp.partition, self.settings.engine, self._tree, self._rules)
+                engine.restore(state.marks, stories, tides)
+                self._owned[tp.partition] = _Owned(state, engine, state.next_offset)
+            offsets[tp] = state.next_offset
+        await consumer.seek_wait(offsets)
+        return offsets
+
+    def _state(self, tp: TP, begin: int) -> PartitionState:
+        state = self._watch_store.state(tp.topic, tp.partition)
+        if state is None:
+            identity = self._identity
+            state = PartitionState(
+                tp.topic, tp.partition, identity.cluster, identity.topic_id, identity.partitions, begin
+            )
+            self._watch_store.begin(state)
+        return state
+
+    def _check(self, state: PartitionState, tp: TP, begin: int | None, end: int | None) -> None:
+        identity = self._identity
+        name = f"{tp.topic}[{tp.partition}]"
+        problem = None
+        if state.partitions != identity.partitions:
+            problem = f"{tp.topic} has {identity.partitions} partitions, the store was written with {state.partitions}"
+        elif (state.cluster, state.topic_id) != (identity.cluster, identity.topic_id):
+            problem = f"{tp.topic} was made anew, or is of another cluster, since the store was written"
+        elif end is not None and state.next_offset > end:
+            problem = f"{name} ends at {end}, the store has read up to {state.next_offset}"
+        elif begin is not None and state.next_offset < begin:
+            problem = f"{name} begins at {begin} (retention), the store has read up to {state.next_offset} only"
+        if problem is not None:
+            raise TopicMismatchError(
+                f"{problem}. Nothing was skipped. If that is meant, run `monitor offsets reset` and start again."
+            )
+
+    # -- batches
+
+    async def _take(self, events: Sequence[Any]) -> None:
+        """Commit what was taken, record by record. Nothing escapes from here: what fails ends the worker."""
+        try:
+            for event in events:
+                await self._one(event)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- the agent's outer wall: Faust would swallow it and go on
+            self._end(error)
+
+    async def _one(self, event: Any) -> None:
+        message = event.message
+        async with self._lock:
+            owned = self._owned.get(message.partition)
+            if owned is None:
+                return  # the partition was taken away; its next owner reads this again
+            if message.offset < owned.position:
+                self._events.skipped(message.partition)
+                event.ack()
+                return
+            await self._apply(owned, message)
+        event.ack()
+        self._events.progress()
+
+    async def _apply(self, owned: _Owned, message: Any) -> None:
+        began = time.perf_counter()
+        engine, partition = owned.engine, message.partition
+        next_offset = message.offset + 1
+        wall = self._clock.now() if self.settings.engine.mode == "live" else None
+        try:
+            batch = decode_batch(message.value)
+        except msgspec.MsgspecError:
+            self._events.poison(partition)
+            owned.position = next_offset
+            return
+        keys = PartitionEngine.wants(batch)
+        seen, loose = await self._known(keys) if keys else ({}, set())
+        changes = engine.apply(batch, seen, loose, wall)
+        engine_s = time.perf_counter() - began
+        now = time.monotonic()
+        if changes.empty and changes.purge_before is None and now - owned.committed_at < IDLE_COMMIT_S:
+            # Only time has passed: the offset may lag, since reading a tick twice changes nothing.
+            owned.position = next_offset
+            self._events.committed(partition, changes, store_s=0.0, engine_s=engine_s, clock=changes.clock)
+            return
+        began = time.perf_counter()
+        await self._commit(owned, changes, next_offset)
+        owned.committed_at = now
+        self._events.committed(
+            partition, changes, store_s=time.perf_counter() - began, engine_s=engine_s, clock=changes.clock
+        )
+
+    async def _known(self, keys: set[bytes]) -> Any:
+        return await self._store.retry(
+            lambda: self._watch_store.known(keys), patience_s=STORE_PATIENCE_S, on_retry=self._events.retry
+        )
+
+    async def _commit(self, owned: _Owned, changes: Changes, next_offset: int) -> None:
+        state = owned.state
+        await self._store.run_retrying(
+            lambda connection: self._watch_store.commit(connection, state, changes, next_offset),
+            patience_s=STORE_PATIENCE_S,
+            on_retry=self._events.retry,
+        )
+        owned.position = next_offset
+        owned.state = msgspec.structs.replace(
+            state, next_offset=next_offset, marks=changes.marks, clock=changes.clock, behind=changes.behind
+        )
+
+    def _end(self, error: BaseException) -> None:
+        """End the worker: its memory may be ahead of the store, so it has to be built anew."""
+        self._owned.clear()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+
+async def _crash_of(app: Any) -> None:
+    """Wait until Faust itself gives up, and raise why."""
+    await app._crashed.wait()  # noqa: SLF001 -- Faust offers no public way to wait for a crash
+    raise app.crash_reason or RuntimeError("Faust stopped without a reason")
