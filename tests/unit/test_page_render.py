@@ -110,7 +110,6 @@ texts = st.text(st.characters(), max_size=400)
 @settings(max_examples=150)
 @given(
     texts,
-    texts,
     st.lists(st.builds(Quote, texts, texts, st.none() | st.integers(0, 10**18), st.just(START)), max_size=4),
 )
 def test_any_page_fits_a_terminal(title, quotes):
