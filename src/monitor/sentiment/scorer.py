@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from monitor.sentiment.cache import CachedScorer
-from monitor.sentiment.errors import ModelError
 from monitor.sentiment.stub import StubScorer
+from monitor.sentiment.weights import PACKAGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from monitor.sentiment.reading import Reading
 
@@ -49,6 +49,13 @@ def load_scorer(
         ModelError: the weights are missing, truncated or unknown; the message says what to do.
     """
     if model == "stub":
-        scorer: Scorer = StubScorer(vectors=vectors)
-        return CachedScorer(scorer, cache_bytes) if cache_bytes and threads else scorer
-    raise ModelError("The packaged weights are not installed; set the model to `stub` or install them.")
+        return StubScorer(vectors=vectors)
+    from monitor.sentiment.runtime import OnnxScorer  # noqa: PLC0415 -- a stub needs no runtime
+
+    if model is None or (Path(model) / "model.json").exists():
+        packed = OnnxScorer(PACKAGED if model is None else Path(model), threads=threads, vectors=vectors)
+        return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
+    from monitor.sentiment.huggingface import HuggingFaceScorer  # noqa: PLC0415 -- the same
+
+    other = HuggingFaceScorer(str(model), threads=threads, vectors=vectors)
+    return CachedScorer(other, cache_bytes) if cache_bytes else other

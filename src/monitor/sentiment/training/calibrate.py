@@ -1,0 +1,94 @@
+"""Making probabilities believable: temperature scaling with a bias per class (Guo et al. 2017; Platt 1999).
+
+One calibration for all sets and brands, fitted on the held-out split of every set, each set counting the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 -- torch's own custom
+
+from monitor.sentiment.training.fit import pad
+from monitor.sentiment.weights import Calibration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from monitor.sentiment.tokens import Tokens
+    from monitor.sentiment.training.net import Net
+    from monitor.sentiment.training.rows import Row
+
+
+def predict(net: Net, texts: Sequence[str], tokens: Tokens, longest: int, batch: int = 64) -> dict[str, Tensor]:
+    """Return the logits of every head (n, classes) and, as `story`, the story vectors (n, width)."""
+    ids = tokens.encode(texts, longest)
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    parts: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for at in range(0, len(order), batch):
+            table = pad([ids[i] for i in order[at : at + batch]])
+            logits, story = net(table, table > 0)
+            for name, found in {**logits, "story": story}.items():
+                parts.setdefault(name, []).append(found)
+    back = torch.empty(len(order), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(order))
+    return {name: torch.cat(found)[back] for name, found in parts.items()}
+
+
+def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
+    optimiser = torch.optim.LBFGS(parameters, lr=0.5, max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+
+
+def _even(rows: Sequence[Row]) -> Tensor:
+    """Return a weight per row such that each set counts the same."""
+    sizes: dict[str, int] = {}
+    for row in rows:
+        sizes[row.source] = sizes.get(row.source, 0) + 1
+    return torch.tensor([1.0 / sizes[row.source] for row in rows]) / len(sizes)
+
+
+def calibrate(net: Net, held_out: Sequence[Row], tokens: Tokens, longest: int) -> Calibration:
+    """Return the calibration that makes the held-out labels most likely.
+
+    Args:
+        net: with the heads `sentiment` and `complaint`.
+        held_out: rows that were not trained on.
+        tokens: how texts become token ids.
+        longest: tokens of a text that are read.
+    """
+    felt = [row for row in held_out if "sentiment" in row.labels]
+    logits = predict(net, [row.text for row in felt], tokens, longest)["sentiment"].clone()
+    truth = torch.tensor([row.labels["sentiment"][0] for row in felt])
+    worth = _even(felt)
+    rise, bias = torch.zeros(1, requires_grad=True), torch.zeros(3, requires_grad=True)
+    _minimise(
+        [rise, bias],
+        lambda: (
+            (F.cross_entropy(logits * rise.exp() + bias, truth, reduction="none") * worth).sum()
+            + 1e-4 * bias.square().sum()
+        ),
+    )
+    asked = [row for row in held_out if "complaint" in row.labels]
+    scores = predict(net, [row.text for row in asked], tokens, longest)["complaint"][:, 0].clone()
+    marks = torch.tensor([float(bool(row.labels["complaint"])) for row in asked])
+    lift, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    _minimise([lift, shift], lambda: F.binary_cross_entropy_with_logits(scores * lift.exp() + shift, marks))
+    centred = (bias - bias.mean()).tolist()
+    return Calibration(
+        sentiment_temperature=round(float((-rise).exp().item()), 4),
+        sentiment_bias=(round(centred[0], 4), round(centred[1], 4), round(centred[2], 4)),
+        complaint_temperature=round(float((-lift).exp().item()), 4),
+        complaint_bias=round(float(shift.item()), 4),
+    )

@@ -1,0 +1,249 @@
+"""The training itself: seeded, multi-task, checkpointed; killed and started again it goes on where it was.
+
+AdamW (Loshchilov & Hutter 2019) at a learning rate that falls layer by layer towards the input (Howard &
+Ruder 2018) and linearly in time; the word embeddings stand still. What is kept is the running mean of the weights
+(Izmailov et al. 2018), which reads better than the last step. Batches hold texts of like length, so little is padding.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812 -- torch's own custom
+from msgspec import Struct
+from safetensors.torch import load_file
+from torch import Tensor
+
+from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
+from monitor.sentiment.training.rows import HEADS, Row, epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from monitor.sentiment.tokens import Tokens
+
+
+class Plan(Struct, frozen=True):
+    """The settings of one training."""
+
+    seed: int = 7
+    epochs: int = 2
+    batch: int = 64
+    tokens: int = 96
+    rate: float = 1e-4
+    fall: float = 0.9
+    head_rate: float = 1e-3
+    warm: float = 0.05
+    hold: float = 10.0
+    keep: float = 0.997
+    save_every: int = 150
+
+
+WORTH: Final = {
+    "sentiment": 1.0,
+    "complaint": 1.5,
+    "feelings": 0.25,
+    "emotion": 0.5,
+    "irony": 0.4,
+    "offensive": 0.5,
+    "hate": 0.4,
+}
+"""How much one row of each task counts in the loss."""
+CLASS_WORTH: Final = (1.5, 0.8, 1.0)
+"""How much one row of each sentiment class counts: negatives are rare in the sets and dear in life."""
+
+
+class Batch(Struct):
+    """Texts of like length, as the network takes them."""
+
+    ids: Tensor
+    bare: Tensor
+    rows: list[Row]
+
+
+def pad(ids: Sequence[Sequence[int]]) -> Tensor:
+    """Return (texts, longest) of token ids, zero where there is none."""
+    longest = max(map(len, ids))
+    return torch.tensor([[*one, *[0] * (longest - len(one))] for one in ids])
+
+
+def batches(pool: Sequence[Row], tokens: Tokens, plan: Plan, seed: int) -> Iterator[Batch]:
+    """Yield one epoch in batches of like length, in an order made from `seed`."""
+    dice = random.Random(seed)  # noqa: S311 -- seeded, no secrets
+    window = plan.batch * 50
+    for start in range(0, len(pool), window):
+        part = list(pool[start : start + window])
+        ids = tokens.encode([row.text for row in part], plan.tokens)
+        bare = tokens.encode([row.text for row in part], plan.tokens, bare=True)
+        order = sorted(range(len(part)), key=lambda i: len(ids[i]))
+        cuts = [order[at : at + plan.batch] for at in range(0, len(order), plan.batch)]
+        dice.shuffle(cuts)
+        for cut in cuts:
+            dice.shuffle(cut)
+            yield Batch(pad([ids[i] for i in cut]), pad([bare[i] for i in cut]), [part[i] for i in cut])
+
+
+def task_loss(logits: dict[str, Tensor], rows: Sequence[Row]) -> Tensor:
+    """Return the sum over heads of the loss of the rows that are labelled for it, per row of the batch."""
+    total = torch.zeros(())
+    for name, head in HEADS.items():
+        at = [index for index, row in enumerate(rows) if name in row.labels]
+        if not at:
+            continue
+        mine = logits[name][at].float()
+        if head.exclusive:
+            target = torch.tensor([rows[i].labels[name][0] for i in at])
+            losses = F.cross_entropy(mine, target, reduction="none")
+            if name == "sentiment":
+                losses = losses * torch.tensor([rows[i].weight for i in at]) * torch.tensor(CLASS_WORTH)[target]
+        else:
+            marks = torch.zeros_like(mine)
+            for line, i in enumerate(at):
+                marks[line, list(rows[i].labels[name])] = 1.0
+            losses = F.binary_cross_entropy_with_logits(mine, marks, reduction="none").sum(1)
+        total = total + WORTH[name] * losses.sum()
+    return total / len(rows)
+
+
+def groups(net: Net, plan: Plan) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: the rate falls by `plan.fall` per layer towards the input; words stand still."""
+    net.encoder.words.weight.requires_grad_(False)  # noqa: FBT003 -- torch's own signature
+    out: list[dict[str, Any]] = []
+    for name, weight in net.named_parameters():
+        if not weight.requires_grad:
+            continue
+        if not name.startswith("encoder."):
+            rate = plan.rate if name.startswith("story") else plan.head_rate
+        elif name.startswith("encoder.layers."):
+            rate = plan.rate * plan.fall ** (LAYERS - 1 - int(name.split(".")[2]))
+        else:
+            rate = plan.rate * plan.fall**LAYERS
+        out.append({"params": [weight], "lr": rate, "top": rate, "weight_decay": 0.01 if weight.ndim > 1 else 0.0})
+    return out
+
+
+def pace(step: int, steps: int, warm: float) -> float:
+    """Return the share of the top rate at `step`: up linearly, then down linearly to zero.
+
+    >>> [round(pace(step, 100, 0.1), 2) for step in (0, 9, 55, 99)]
+    [0.1, 1.0, 0.49, 0.0]
+    """
+    ramp = max(1, int(steps * warm))
+    return (step + 1) / ramp if step < ramp else (steps - 1 - step) / (steps - ramp)
+
+
+def frozen_base(base: Path) -> Encoder:
+    """Return the base encoder of the folder `base` (a sentence-transformers folder)."""
+    stored = load_file(base / "model.safetensors")
+    encoder = Encoder()
+    encoder.load_state_dict({name: stored[base_name(name)] for name in encoder.state_dict()})
+    encoder.eval()
+    return encoder
+
+
+class Training:
+    """One training, step by step.
+
+    Args:
+        pool: the rows to learn from.
+        tokens: how texts become token ids.
+        base: the folder of the base encoder.
+        plan: the settings.
+        state: where the checkpoint is kept; None: nowhere.
+        tell: is told of progress: step, steps, loss, seconds.
+    """
+
+    def __init__(
+        self,
+        pool: list[Row],
+        tokens: Tokens,
+        base: Path,
+        plan: Plan,
+        state: Path | None = None,
+        tell: Callable[[int, int, float, float], None] | None = None,
+    ) -> None:
+        torch.manual_seed(plan.seed)
+        self._pool, self._tokens, self._plan, self._state, self._tell = pool, tokens, plan, state, tell
+        self.teacher = frozen_base(base)
+        self.net = Net({name: head.classes for name, head in HEADS.items()})
+        self.net.encoder.load_state_dict(self.teacher.state_dict())
+        self._mean = Net({name: head.classes for name, head in HEADS.items()})
+        self._mean.load_state_dict(self.net.state_dict())
+        self._optimiser = torch.optim.AdamW(groups(self.net, plan), fused=True)
+        self.step = 0
+        self.seconds = 0.0
+        if state is not None and state.exists():
+            saved = torch.load(state, weights_only=True)
+            self.net.load_state_dict(saved["net"])
+            self._mean.load_state_dict(saved["mean"])
+            self._optimiser.load_state_dict(saved["optimiser"])
+            self.step, self.seconds = saved["step"], saved["seconds"]
+
+    def run(self) -> Net:
+        """Train to the end and return the network with the running mean of the weights."""
+        plan = self._plan
+        per_epoch = -(-len(epoch(self._pool, plan.seed)) // plan.batch)
+        steps, seen = per_epoch * plan.epochs, 0
+        self.net.train()
+        for number in range(plan.epochs):
+            seed = plan.seed * 1000 + number
+            if seen + per_epoch <= self.step:
+                seen += per_epoch
+                continue
+            for batch in batches(epoch(self._pool, seed), self._tokens, plan, seed):
+                seen += 1
+                if seen > self.step:
+                    self._one(batch, steps)
+        self._mean.eval()
+        return self._mean
+
+    def _one(self, batch: Batch, steps: int) -> None:
+        began = time.perf_counter()
+        plan = self._plan
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["top"] * pace(self.step, steps, plan.warm)
+        part = len(batch.rows) // 4 + 1
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                bare = batch.bare[:part]
+                target = F.normalize(mean(self.teacher(bare, bare > 0)[-1].float(), bare > 0), dim=1)
+            logits, story = self.net(batch.ids, batch.ids > 0)
+        apart = 1.0 - (story[:part] * target).sum(1).mean()
+        loss = task_loss(logits, batch.rows) + plan.hold * apart
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        keep = min(plan.keep, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for kept, new in zip(self._mean.parameters(), self.net.parameters(), strict=True):
+                if new.requires_grad:
+                    kept.lerp_(new, 1.0 - keep)
+        self.step += 1
+        self.seconds += time.perf_counter() - began
+        if self._tell is not None:
+            self._tell(self.step, steps, loss.item(), apart.item())
+        if self._state is not None and (self.step % plan.save_every == 0 or self.step == steps):
+            self._save()
+
+    def _save(self) -> None:
+        if self._state is None:
+            return
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._state.with_suffix(".new")
+        torch.save(
+            {
+                "net": self.net.state_dict(),
+                "mean": self._mean.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+            draft,
+        )
+        os.replace(draft, self._state)  # noqa: PTH105 -- atomic on every platform
