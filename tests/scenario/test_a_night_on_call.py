@@ -76,6 +76,8 @@ class Night:
         """Say how a story stands from now on; names of the spread's and forecast's fields go there."""
         names = {*example_spread().__struct_fields__, "p_viral", "q10", "q50", "q90", "minutes_to_viral"} - {"voices"}
         spread = {key: changes.pop(key) for key in list(changes) if key in names}
+        if "voices" in changes:
+            spread["voices"] = changes["voices"]
         self.views[name] = example_view(story=name, spread=example_spread(**spread), **changes)
 
     async def forward(self, seconds):
@@ -138,13 +140,13 @@ async def test_a_complaint_spreads_in_the_night_and_the_one_on_call_is_told_once
     night.person(Acknowledged)
     night.story(size=300, voices=250, p_viral=0.97)
     await night.forward(50 * MINUTE)
-    night.story(size=410, voices=330, p_viral=1.0)
+    night.story(size=500, voices=410)
     await night.forward(10 * MINUTE)
     assert night.heard() == [("first", "opened")]
 
     incident = night.of("s1")
     assert incident.owner == "ana"
-    assert incident.crossed_at - incident.paged_at == 51 * MINUTE + 3 * MINUTE  # the lead
+    assert incident.crossed_at - incident.paged_at == 54 * MINUTE  # the lead
     assert replay(night.logs[incident.id]) == incident
 
 
@@ -194,7 +196,7 @@ async def test_it_becomes_a_crisis_and_the_boss_hears_of_it_too():
     night = Night()
     night.story()
     await night.forward(3 * MINUTE)
-    night.story(size=1300, p_viral=1.0)
+    night.story(size=1500, voices=1300)
     await night.forward(3 * MINUTE)
     assert night.heard("ana") == [("first", "opened"), ("raised", "raised")]
     assert night.heard("boss") == [("raised", "raised")]
@@ -249,7 +251,7 @@ async def test_a_false_alarm_stays_silent_until_it_is_a_crisis():
     night.story(p_viral=0.9)
     await night.forward(10 * MINUTE)
     assert night.heard() == [("first", "opened")]
-    night.story(size=1300, p_viral=1.0)
+    night.story(size=1500, voices=1300)
     await night.forward(10 * MINUTE)
     assert night.heard() == [("first", "opened"), ("reopened", "reopened")]
     assert night.heard("boss") == [("reopened", "reopened")]
@@ -270,10 +272,7 @@ async def test_two_stories_turn_out_to_be_one_matter_and_nobody_is_paged_again()
     assert night.heard() == [*[("first", "opened")] * 2, ("notice", "merged")]
     assert night.incidents[two.id].merged_into == one.id
     assert night.of("s1").owner == "ana"
-    assert (
-        f"as incident {one.id}" in str(night.phone.pages[-1].facts)
-        or night.phone.pages[-1].facts["incident"]["merged_into"] == one.id
-    )
+    assert night.phone.pages[-1].facts["incident"]["merged_into"] == one.id
 
 
 async def test_a_story_without_incident_takes_over_the_one_of_the_story_it_swallowed():

@@ -33,7 +33,7 @@ def test_a_complaint_going_viral_is_paged_with_its_figures():
     decision, memory = after_hold(example_view())
     assert (decision.action, decision.severity, decision.rule) == ("open", "page", "going-viral")
     assert decision.reason == (
-        "38 people in 40 min, 6 times the usual; 82 % likely to pass 400 mentions (median in 1 h 10 min);"
+        "38 people in 40 min, 6 times the usual; 82 % likely to pass 400 people (median in 1 h 10 min);"
         " 87 % complain, mostly about cancelled booking"
     )
     assert dict(decision.evidence)["p_viral"] == 0.82
@@ -92,24 +92,26 @@ def test_what_spreads_without_being_a_complaint_is_a_notice_and_never_a_page(cha
     assert (decision.action, decision.severity, decision.rule) == ("open", "notify", "spreading-notice")
 
 
-def test_near_the_line_growth_is_enough_whatever_the_forecast_says():
-    view = example_view(spread=example_spread(size=300, p_viral=0.2))
-    decision, _ = after_hold(view)
-    assert decision.rule == "going-viral"
+def test_near_the_line_a_pace_that_passes_it_soon_is_enough_whatever_the_forecast_says():
+    slow = example_view(spread=example_spread(voices=300, p_viral=0.2, per_hour=60.0))
+    assert after_hold(slow)[0].action == "none"
+    soon = example_view(spread=example_spread(voices=300, p_viral=0.2, per_hour=120.0))
+    assert after_hold(soon)[0].rule == "going-viral"
 
 
-def test_reach_counts_as_well_as_size():
-    line = structs.replace(example_spread().line, reach=100_000.0)
-    decision, _ = after_hold(example_view(spread=example_spread(line=line, p_viral=0.0)))
+def test_a_story_past_its_line_by_reach_counts_and_is_said_so():
+    line = structs.replace(example_spread().line, reach=90_000.0)
+    decision, _ = after_hold(example_view(spread=example_spread(line=line, p_viral=1.0, minutes_to_viral=0.0)))
     assert decision.rule == "going-viral"
+    assert "past the viral line of 90,000 followers reached" in decision.reason
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"spread": example_spread(size=1300, p_viral=1.0)},
+        {"spread": example_spread(voices=1300)},
         {"spread": example_spread(q10=1300.0, p_viral=0.99)},
-        {"spread": example_spread(size=420, p_viral=1.0), "brands_hit": 2},
+        {"spread": example_spread(voices=420), "brands_hit": 2},
     ],
     ids=["three times the line", "surely three times the line", "two brands past the line"],
 )
@@ -159,7 +161,7 @@ def test_it_is_lowered_and_closed_only_after_long_calm_and_says_so():
     assert decision.action == "none"
     decision, memory = evaluate(RULES, calm, memory, start + LOWER_AFTER_S)
     assert (decision.action, decision.severity) == ("lower", "notify")
-    assert decision.reason.startswith("calmer for 1 h: no more than usual, 2 % likely to pass 400 mentions")
+    assert decision.reason.startswith("calmer for 1 h: no more than usual, 2 % likely to pass 400 people")
     decision, memory = evaluate(RULES, calm, memory, start + CLOSE_AFTER_S - 1)
     assert decision.action == "none"
     decision, memory = evaluate(RULES, calm, memory, start + CLOSE_AFTER_S)
@@ -180,10 +182,11 @@ def test_a_flare_within_the_calm_starts_the_wait_anew():
     assert decision.action == "none"
 
 
-def test_a_story_past_its_line_comes_down_once_it_stops_growing():
-    crossed = example_view(spread=example_spread(size=500, p_viral=1.0))
+@pytest.mark.parametrize("expected", [10.0, 0.0], ids=["usual known", "usual not known"])
+def test_a_story_past_its_line_comes_down_once_it_stops_growing(expected):
+    crossed = example_view(spread=example_spread(voices=500))
     _, memory = after_hold(crossed)
-    spent = example_view(spread=example_spread(size=510, p_viral=1.0, per_hour=8.0))
+    spent = example_view(spread=example_spread(voices=510, per_hour=3.0, expected_per_hour=expected))
     _, memory = evaluate(RULES, spent, memory, NOW + 100)
     decision, _ = evaluate(RULES, spent, memory, NOW + 100 + CLOSE_AFTER_S)
     assert decision.action == "close"
@@ -217,7 +220,7 @@ views = st.builds(
         example_spread,
         p_viral=st.floats(0, 1),
         per_hour=st.floats(0, 100),
-        size=st.integers(0, 2000),
+        voices=st.integers(0, 2000),
         q10=st.floats(0, 5000),
         minutes_to_viral=st.none() | st.floats(0, 1e5),
     ),

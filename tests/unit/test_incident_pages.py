@@ -1,7 +1,6 @@
 """Who is paged on which change; what decisions and merging stories mean for an incident."""
 
 import pytest
-from msgspec import structs
 
 from monitor.escalation import Decision
 from monitor.escalation.example import example_spread, example_view
@@ -140,12 +139,12 @@ def test_a_story_that_died_down_closes_only_what_nobody_has_promised_to_answer()
 def test_the_crossing_is_noted_once():
     incident = begin().incident
     assert crossing(incident, VIEW, 5.0) is None
-    crossed = example_view(spread=example_spread(size=400))
+    crossed = example_view(spread=example_spread(voices=400))
     event = crossing(incident, crossed, 5.0)
-    assert event == Crossed(at=5.0, by="story", size=400, line=400.0)
+    assert event == Crossed(at=5.0, by="story", size=46, line=400.0)
     assert crossing(apply(incident, event), crossed, 6.0) is None
-    line = structs.replace(VIEW.spread.line, reach=90_000.0)
-    assert crossing(incident, example_view(spread=example_spread(line=line)), 5.0) is not None
+    reached = example_view(spread=example_spread(p_viral=1.0, minutes_to_viral=0.0))
+    assert crossing(incident, reached, 5.0) is not None
 
 
 def other_incident(severity="page"):

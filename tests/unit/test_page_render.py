@@ -38,9 +38,9 @@ def test_the_page_says_what_why_now_how_sure_and_who():
     )
     text = " ".join(render(page).split())
     for said in (
-        "Why now 38 people in 40 min, 6 times the usual; 82 % likely to pass 400 mentions (median in 1 h 10 min)",
-        "Forecast ends near 640 mentions (80 %: 210 to 2,900); viral line 400, near 2030-03-17 19:36 UTC",
-        "How sure 82 % by the forecast; but wide: it may end at 210 or at 2,900 mentions",
+        "Why now 38 people in 40 min, 6 times the usual; 82 % likely to pass 400 people (median in 1 h 10 min)",
+        "Forecast ends near 640 people (80 %: 210 to 2,900); viral line 400, near 2030-03-17 19:36 UTC",
+        "How sure 82 % by the forecast; but wide: it may end at 210 or at 2,900 people",
         "Cause cancelled booking",
         "Biggest ana (84,000 followers), 17:46: They gave our room away.",
         "Owner nobody yet; nobody has answered the customers",
@@ -51,7 +51,7 @@ def test_the_page_says_what_why_now_how_sure_and_who():
 
 def test_facts_are_plain_json_without_infinities():
     line = structs.replace(example_spread().line, size=float("inf"))
-    view = example_view(spread=example_spread(line=line, size=2000, per_hour=float("inf")))
+    view = example_view(spread=example_spread(line=line, per_hour=float("inf")))
     decision, step = opened(example_view())
     facts = build_facts(step.incident, about="opened", at=START, view=view, decision=decision)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts

@@ -6,6 +6,7 @@ here are the starting point, justified in each class.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -23,18 +24,25 @@ class Condition(Protocol):
         ...
 
 
-class Growing(Struct, frozen=True, kw_only=True):
-    """The story is alive and is forecast to pass the viral line, is near it, or is past it.
+def crossed(spread: Spread) -> bool:
+    """Return whether the story is past its viral line: the forecast says so by "no time until then"."""
+    return spread.forecast.minutes_to_viral == 0.0
 
-    `p_viral`: at an even chance it is worth waking someone, because waiting costs the lead time. `near`: from this
-    part of the line on, growth alone is enough, whatever the forecast says. `times`: growth means this many times
-    the usual rate; without it a story that has crossed long ago would count for ever. `quiet_s`: nothing for this
-    long is no growth.
+
+class Growing(Struct, frozen=True, kw_only=True):
+    """The story is alive and is forecast to pass the viral line, is about to, or is past it.
+
+    `p_viral`: at an even chance it is worth waking someone, because waiting costs the lead time. `near` and `ahead_h`:
+    from this part of the line on, a pace that passes it within so many hours is enough, whatever the forecast says.
+    Alive is what goes on at `times` the usual rate and at `pace` of the line an hour, with nothing quieter than
+    `quiet_s` in between; without it, a story that has passed its line long ago would count for ever.
     """
 
     p_viral: float = 0.5
     near: float = 0.7
+    ahead_h: float = 1.0
     times: float = 2.0
+    pace: float = 0.02
     quiet_s: float = 3600.0
     voices: int = 5
 
@@ -43,17 +51,19 @@ class Growing(Struct, frozen=True, kw_only=True):
         spread = view.spread
         if spread is None or view.voices < self.voices or not self.alive(spread, view.last_at):
             return False
-        return spread.forecast.p_viral >= self.p_viral or self.at_line(spread, self.near)
+        return spread.forecast.p_viral >= self.p_viral or self.about_to(spread)
 
     def alive(self, spread: Spread, last_at: float) -> bool:
-        """Return whether it still grows above the usual."""
-        return spread.at - last_at <= self.quiet_s and spread.per_hour >= self.times * spread.expected_per_hour
+        """Return whether it still grows."""
+        least = self.times * spread.expected_per_hour
+        if isfinite(spread.line.size):
+            least = max(least, self.pace * spread.line.size)
+        return spread.at - last_at <= self.quiet_s and spread.per_hour >= least
 
-    @staticmethod
-    def at_line(spread: Spread, part: float) -> bool:
-        """Return whether size or reach has come to `part` of the viral line."""
-        reach = spread.line.reach
-        return spread.size >= part * spread.line.size or (reach is not None and spread.reach >= part * reach)
+    def about_to(self, spread: Spread) -> bool:
+        """Return whether its present pace takes it over the line soon."""
+        soon = spread.voices + spread.per_hour * self.ahead_h
+        return spread.voices >= self.near * spread.line.size and soon >= spread.line.size
 
 
 class Complaining(Struct, frozen=True, kw_only=True):
@@ -112,9 +122,12 @@ class FarOverLine(Struct, frozen=True, kw_only=True):
         spread = view.spread
         if spread is None or not self.viral(view):
             return False
-        if view.brands_hit >= self.brands and Growing.at_line(spread, 1.0):
+        if view.brands_hit >= self.brands and crossed(spread):
             return True
-        return Growing.at_line(spread, self.factor) or spread.forecast.q10 >= self.factor * spread.line.size
+        reach = spread.line.reach
+        if reach is not None and spread.reach >= self.factor * reach:
+            return True
+        return max(spread.voices, spread.forecast.q10) >= self.factor * spread.line.size
 
 
 class InWave(Struct, frozen=True, kw_only=True):

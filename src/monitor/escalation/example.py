@@ -14,7 +14,10 @@ START = 1_900_000_000.0
 
 
 def example_spread(**changes: Any) -> Spread:
-    """Return a spread that goes viral; `changes` replace fields of it or, by name, of its forecast."""
+    """Return a spread that goes viral; `changes` replace fields of it or, by name, of its forecast.
+
+    One that is past its line by its voices says so in its forecast.
+    """
     forecast = Forecast(q10=210.0, q50=640.0, q90=2_900.0, p_viral=0.82, minutes_to_viral=70.0)
     line = ViralLine(size=400.0, reach=None, why="twice the largest ordinary story of the last 60 days")
     named = {name: changes.pop(name) for name in forecast.__struct_fields__ if name in changes}
@@ -30,7 +33,10 @@ def example_spread(**changes: Any) -> Spread:
         line=line,
         since=START,
     )
-    return structs.replace(spread, **changes)
+    spread = structs.replace(spread, **changes)
+    if spread.voices < spread.line.size or "minutes_to_viral" in named:
+        return spread
+    return structs.replace(spread, forecast=structs.replace(spread.forecast, p_viral=1.0, minutes_to_viral=0.0))
 
 
 def example_view(**changes: Any) -> StoryView:

@@ -72,7 +72,7 @@ def default_rules(*, p_viral: float = 0.5, complaint_share: float = 0.5, hold_s:
     complaining = Complaining(share=complaint_share)
     growing = Growing(p_viral=p_viral)
     viral = GoingViral(complaining=complaining, growing=growing)
-    calmer_growth = Growing(p_viral=p_viral / 2, near=growing.near, times=1.5, voices=growing.voices)
+    calmer_growth = Growing(p_viral=p_viral / 2, times=1.5, pace=growing.pace / 2, voices=growing.voices)
     calmer = GoingViral(
         complaining=Complaining(share=complaint_share * 0.7, promo=0.5),
         growing=calmer_growth,

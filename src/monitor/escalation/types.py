@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor.spread.types import Spread, Tide  # noqa: TC001 -- msgspec resolves field types at run time
+from monitor.spread.types import Spread, Tide
 
 Severity = Literal["info", "notify", "page", "crisis"]
 SEVERITIES: tuple[Severity, ...] = ("info", "notify", "page", "crisis")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from monitor.escalation.conditions import crossed
+
 if TYPE_CHECKING:
     from monitor.escalation.types import StoryView
     from monitor.spread.types import Spread
@@ -58,14 +60,16 @@ def percent(share: float) -> str:
 
 
 def times_usual(observed: float, expected: float) -> str:
-    """Say how an observation stands to what is usual.
+    """Say how an hourly rate stands to what is usual; just the rate, if what is usual is not known (0).
 
-    >>> times_usual(60, 10), times_usual(60, 0.01), times_usual(3, 4)
-    ('6 times the usual', 'far above the usual', 'no more than usual')
+    >>> times_usual(60, 10), times_usual(60, 0.01), times_usual(3, 4), times_usual(60, 0)
+    ('6 times the usual', 'far above the usual', 'no more than usual', 'now 60 an hour')
     """
+    if expected <= 0:
+        return f"now {count(observed)} an hour"
     if observed <= expected:
         return "no more than usual"
-    if expected <= 0 or observed / expected > _FAR_ABOVE:
+    if observed / expected > _FAR_ABOVE:
         return "far above the usual"
     return f"{count(round(observed / expected, 1))} times the usual"
 
@@ -74,16 +78,16 @@ def outlook(spread: Spread) -> str:
     """Say where a story is going: the chance of passing the viral line and when, or how far it is past it."""
     forecast, line = spread.forecast, spread.line
     ending = f"likely to end near {count(forecast.q50)}, 80 % between {count(forecast.q10)} and {count(forecast.q90)}"
-    if spread.size >= line.size:
-        return f"past the viral line of {count(line.size)} mentions ({ending})"
-    if line.reach is not None and spread.reach >= line.reach:
-        return f"past the viral line of {count(line.reach)} followers reached ({ending})"
+    if crossed(spread):
+        if spread.voices < line.size and line.reach is not None:
+            return f"past the viral line of {count(line.reach)} followers reached ({ending})"
+        return f"past the viral line of {count(line.size)} people ({ending})"
     if not math.isfinite(line.size):
         return ending
     when = ""
     if forecast.minutes_to_viral is not None:
         when = f" (median in {lasting(forecast.minutes_to_viral * 60)})"
-    return f"{percent(forecast.p_viral)} likely to pass {count(line.size)} mentions{when}"
+    return f"{percent(forecast.p_viral)} likely to pass {count(line.size)} people{when}"
 
 
 def figures(view: StoryView) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from monitor.escalation.conditions import crossed
 from monitor.escalation.types import Decision, Severity, StoryView, rank
 from monitor.incident.events import Assigned, Crossed, Lowered, Merged, Opened, Raised, Reopened, Resolved
 from monitor.incident.types import Incident, incident_id
@@ -77,12 +78,9 @@ def _calmer(incident: Incident, decision: Decision, at: float) -> Lowered | Reso
 def crossing(incident: Incident, view: StoryView, at: float) -> Crossed | None:
     """Return the crossing of the viral line, if the story is past it and that is new."""
     spread = view.spread
-    if spread is None or incident.crossed_at is not None:
+    if spread is None or incident.crossed_at is not None or not crossed(spread):
         return None
-    line = spread.line
-    if spread.size < line.size and (line.reach is None or spread.reach < line.reach):
-        return None
-    return Crossed(at=at, by="story", size=spread.size, line=line.size)
+    return Crossed(at=at, by="story", size=spread.size, line=spread.line.size)
 
 
 def merging(

@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from monitor.escalation.types import Severity  # noqa: TC001 -- msgspec resolves field types at run time
-from monitor.incident.types import Intent  # noqa: TC001 -- the same
+from monitor.escalation.types import Severity
+from monitor.incident.types import Intent
 
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):

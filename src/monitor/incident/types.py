@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from monitor.escalation.types import Severity  # noqa: TC001 -- msgspec resolves field types at run time
+from monitor.escalation.types import Severity
 
 State = Literal["open", "acknowledged", "answered", "resolved", "dismissed"]
 ACTIVE: frozenset[State] = frozenset({"open", "acknowledged", "answered"})

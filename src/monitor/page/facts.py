@@ -16,6 +16,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from monitor.escalation.conditions import crossed
 from monitor.escalation.wording import count, percent
 from monitor.mention.text import safe
 from monitor.page.types import Page
@@ -121,9 +122,9 @@ def how_sure(view: StoryView) -> str:
         forecast = spread.forecast
         parts.append(f"{percent(forecast.p_viral)} by the forecast")
         if forecast.q90 > _WIDE * max(forecast.q10, 1.0):
-            parts.append(f"but wide: it may end at {count(forecast.q10)} or at {count(forecast.q90)} mentions")
+            parts.append(f"but wide: it may end at {count(forecast.q10)} or at {count(forecast.q90)} people")
         else:
-            parts.append(f"the end between {count(forecast.q10)} and {count(forecast.q90)} mentions")
+            parts.append(f"the end between {count(forecast.q10)} and {count(forecast.q90)} people")
     if (tide := view.tide) is not None:
         known = "known" if tide.confident else "still thin"
         parts.append(f"usual here is {count(tide.low)} to {count(tide.high)}, baseline {known}")
@@ -180,6 +181,7 @@ def _story(view: StoryView) -> dict[str, Any]:
             "line": _json(spread.line.size),
             "line_reach": _json(spread.line.reach),
             "line_why": spread.line.why,
+            "crossed": crossed(spread),
             "viral_at": None if minutes is None or not math.isfinite(minutes) else iso(spread.at + 60 * minutes),
         }
     if tide is not None:

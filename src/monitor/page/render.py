@@ -134,12 +134,14 @@ def _forecast(forecast: dict[str, Any]) -> str:
     """Return the forecast with its interval."""
     if forecast["q50"] is None:
         return "none yet"
-    text = f"ends near {count(forecast['q50'])} mentions"
+    text = f"ends near {count(forecast['q50'])} people"
     if forecast["q10"] is not None and forecast["q90"] is not None:
         text += f" (80 %: {count(forecast['q10'])} to {count(forecast['q90'])})"
     if forecast["line"] is not None:
         text += f"; viral line {count(forecast['line'])}"
-        if forecast["viral_at"] is not None:
+        if forecast["crossed"]:
+            text += ", passed"
+        elif forecast["viral_at"] is not None:
             text += f", near {clock(forecast['viral_at'])}"
     return text
 
