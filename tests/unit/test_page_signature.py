@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -46,3 +48,14 @@ def test_a_bent_header_is_no_signature(header):
 @given(st.text(max_size=200), st.binary(max_size=50))
 def test_whatever_stands_in_the_header_nothing_breaks_and_nothing_passes(header, body):
     assert not verify_signature(header, body, ["s3cret"], NOW)
+
+
+def test_the_receiver_in_the_documentation_works():
+    text = (Path(__file__).parents[2] / "docs" / "pages.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    scope = {}
+    exec(code, scope)  # noqa: S102 -- our own documentation
+    headers = {"Monitor-Signature": sign(BODY, ["the shared secret"], NOW), "Idempotency-Key": "k"}
+    seen = set()
+    assert [scope["receive"](headers, BODY, NOW, seen) for _ in range(2)] == [204, 409]
+    assert scope["receive"](headers, BODY + b" ", NOW, seen) == 401
