@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from monitor.config.directory import RouteError, directory_of
 from monitor.config.load import ConfigError, find, load
 from monitor.config.settings import (
     AlertmanagerChannel,
@@ -36,6 +37,7 @@ __all__ = [
     "ModelSettings",
     "Recipient",
     "Route",
+    "RouteError",
     "Settings",
     "StoreSettings",
     "TerminalChannel",
@@ -43,6 +45,7 @@ __all__ = [
     "TopicNames",
     "WatchSettings",
     "WebhookChannel",
+    "directory_of",
     "find",
     "load",
 ]

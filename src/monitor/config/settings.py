@@ -213,13 +213,13 @@ class Route(Section):
     to: Annotated[list[Name], Field(min_length=1)]
     """Names of recipients."""
     severity: Severity = "notify"
-    """At least this severe: `info`, `notify`, `page` or `crisis`."""
-    umbrella: str | None = None
-    """Only this umbrella."""
-    brand: str | None = None
-    """Only this brand."""
-    rule: str | None = None
-    """Only incidents of this rule."""
+    """At least this severe."""
+    until: Severity = "crisis"
+    """At most this severe."""
+    brands: list[Name] = []
+    """Ids of brands, with all that is below them; none means all."""
+    rules: list[Name] = []
+    """Only incidents that these rules opened; none means all."""
 
 
 class HttpSettings(Section):
@@ -233,7 +233,7 @@ class HttpSettings(Section):
     """`monitor watch`."""
     dispatch_port: Port | None = 9103
     """`monitor dispatch`."""
-    stuck_after_s: Annotated[float, Field(ge=5)] = 120.0
+    stuck_after_s: Annotated[float, Field(ge=90)] = 120.0
     """`/health/live` fails when a stage with work made no progress for so long."""
 
 

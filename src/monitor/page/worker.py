@@ -1,0 +1,187 @@
+"""The dispatching worker: channels as configured, the dispatcher over the store's outbox, Alertmanager's feed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from monitor import __version__
+from monitor.config import AlertmanagerChannel, TerminalChannel, WebhookChannel, directory_of
+from monitor.page.channels.alertmanager import AlertmanagerClient, AlertmanagerFeed, AlertmanagerNotifier
+from monitor.page.channels.terminal import TerminalNotifier
+from monitor.page.channels.webhook import Endpoint, WebhookNotifier
+from monitor.page.dispatcher import Dispatcher
+from monitor.store import IncidentStore, OutboxStore, Store
+from monitor.telemetry import run_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TextIO
+
+    from monitor.clock import Clock
+    from monitor.config import Settings
+    from monitor.incident import Incident
+    from monitor.page.outbox import Outbox
+    from monitor.page.policy import Policy
+    from monitor.page.types import Notifier
+    from monitor.telemetry import Worker
+    from monitor.telemetry.health import Health
+    from monitor.telemetry.metrics import PageMetrics
+
+LOOK_S = 2.0
+"""Seconds between two looks at the outbox's depth and at the dispatcher's progress."""
+
+
+class DispatchError(RuntimeError):
+    """There is nothing to dispatch to; the text says what to do."""
+
+
+def run(settings: Settings) -> None:
+    """Deliver pages until told to stop: `monitor dispatch`."""
+    run_worker(
+        "dispatch",
+        lambda worker: dispatch(settings, worker),
+        host=settings.http.host,
+        port=settings.http.dispatch_port,
+        stuck_after_s=settings.http.stuck_after_s,
+        log_format=settings.log.format,
+        log_level=settings.log.level,
+        version=__version__,
+    )
+
+
+async def dispatch(
+    settings: Settings,
+    worker: Worker,
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    policy: Policy | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Deliver pages until `worker.stop`. What is brought along (`store`, `stream`) is left open.
+
+    Raises:
+        DispatchError: no channel is configured.
+        StoreError: the store cannot be used.
+    """
+    if not settings.channels:
+        raise DispatchError("nobody can be paged: add recipients with channels to the configuration")
+    alertmanagers = alertmanagers_of(settings, clock=clock)
+    notifiers = notifiers_of(settings, stream=stream, clock=clock, alertmanagers=alertmanagers)
+    own = store is None
+    store = store or Store(settings.store.url)
+    try:
+        await store.run(store.migrate)
+        outbox = OutboxStore(store)
+        meter = PageMeter(worker.metrics.pages)
+        dispatcher = Dispatcher(outbox, notifiers, clock=clock, policy=policy, meter=meter)
+        worker.health.ready("store")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(dispatcher.run(worker.stop))
+            tasks.create_task(_look(outbox, dispatcher, worker.metrics.pages, worker.health, worker.stop))
+            active = _Active(IncidentStore(store, directory_of(settings)), store)
+            for client in alertmanagers.values():
+                tasks.create_task(AlertmanagerFeed(client, active, clock=clock).run(worker.stop))
+    finally:
+        for notifier in notifiers.values():
+            await notifier.close()
+        if own:
+            store.close()
+
+
+def notifiers_of(
+    settings: Settings,
+    *,
+    stream: TextIO | None = None,
+    clock: Clock | None = None,
+    alertmanagers: Mapping[str, AlertmanagerClient] | None = None,
+) -> dict[str, Notifier]:
+    """Return a notifier for every configured channel, by the channel's name. `stream` is the terminal's."""
+    clients = alertmanagers or alertmanagers_of(settings, clock=clock)
+    notifiers: dict[str, Notifier] = {}
+    for name, channel in settings.channels.items():
+        notifier: TerminalNotifier | WebhookNotifier | AlertmanagerNotifier
+        match channel:
+            case TerminalChannel():
+                notifier = TerminalNotifier(stream)
+            case WebhookChannel():
+                endpoint = Endpoint(channel.url, (channel.secret.get_secret_value(),))
+                notifier = WebhookNotifier({}, default=endpoint, timeout_s=channel.timeout_s, clock=clock)
+            case AlertmanagerChannel():
+                notifier = AlertmanagerNotifier(clients[name], clock)
+        notifier.name = name
+        notifiers[name] = notifier
+    return notifiers
+
+
+def alertmanagers_of(settings: Settings, *, clock: Clock | None = None) -> dict[str, AlertmanagerClient]:
+    """Return a client for every channel that is an Alertmanager, by the channel's name."""
+    return {
+        name: AlertmanagerClient(channel.urls, timeout_s=channel.timeout_s, clock=clock)
+        for name, channel in settings.channels.items()
+        if isinstance(channel, AlertmanagerChannel)
+    }
+
+
+class _Active:
+    """The active incidents, read on the store's own thread."""
+
+    def __init__(self, incidents: IncidentStore, store: Store) -> None:
+        self._incidents, self._store = incidents, store
+
+    async def active_incidents(self, severities: Sequence[str]) -> list[Incident]:
+        found = await self._store.run(lambda: self._incidents.all(active=True))
+        return [incident for incident in found if incident.severity in severities]
+
+
+class PageMeter:
+    """Counts what the dispatcher does."""
+
+    def __init__(self, metrics: PageMetrics) -> None:
+        self._metrics = metrics
+
+    def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
+        """Count one try."""
+        self._metrics.tries.labels(self._metrics.channel(channel), outcome).inc()
+        self._metrics.send.labels(self._metrics.channel(channel)).observe(seconds)
+
+    def on_settled(self, channel: str, status: str, seconds: float) -> None:
+        """Count a settled page."""
+        self._metrics.settled.labels(self._metrics.channel(channel), status).inc()
+        if status == "accepted":
+            self._metrics.age.labels(self._metrics.channel(channel)).observe(seconds)
+
+    def on_repeat(self, channel: str) -> None:
+        """Count a page that goes out again."""
+        self._metrics.repeats.labels(self._metrics.channel(channel)).inc()
+
+    def on_error(self, error: str) -> None:
+        """Count an error."""
+        self._metrics.errors.labels(self._metrics.error(error)).inc()
+
+
+async def _look(
+    outbox: Outbox, dispatcher: Dispatcher, metrics: PageMetrics, health: Health, stop: asyncio.Event
+) -> None:
+    """Show the outbox's depth; the dispatcher lives as long as it reads the outbox, or cannot because of the store."""
+    seen: float | None = None
+    health.beat("dispatch")
+    while not stop.is_set():
+        try:
+            depth = await outbox.depth()
+        except Exception:  # noqa: BLE001 -- the store is away: the dispatcher says so and goes on, and so does this
+            health.ready("store", "the store does not answer")
+            health.beat("dispatch")
+        else:
+            health.ready("store")
+            metrics.unsettled.set(depth.unsettled)
+            oldest = depth.oldest_created_at
+            metrics.oldest.set(max(0.0, time.time() - oldest) if oldest is not None else 0.0)
+            if dispatcher.progress_at != seen:
+                seen = dispatcher.progress_at
+                health.beat("dispatch")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_S)
