@@ -5,8 +5,10 @@ mappings that bring other people's JSON into its form. Nothing here knows of bra
 """
 
 from monitor.mention.decode import MAX_BYTES, REASONS, Dead, Reason, decode, encode, to_dict
+from monitor.mention.mapping import Mapping
 from monitor.mention.model import Author, Engagement, Kind, Mention
 from monitor.mention.text import normalise, printable, safe, shorten
+from monitor.mention.yamlfile import FileError
 
 __all__ = [
     "MAX_BYTES",
@@ -14,7 +16,9 @@ __all__ = [
     "Author",
     "Dead",
     "Engagement",
+    "FileError",
     "Kind",
+    "Mapping",
     "Mention",
     "Reason",
     "decode",

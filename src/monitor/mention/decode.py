@@ -8,7 +8,6 @@ application/cloudevents+json`) the envelope does, and `data` holds the mention.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from datetime import UTC, datetime
@@ -148,7 +147,7 @@ def decode(raw: bytes | None, *, record_time: float, headers: Sequence[tuple[str
         if headers and (found := _cloud_event(raw, headers)):
             return _decode_with(*found, record_time)
         mention = _mention.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's errors, UTF-8's, base64's and int's are ValueErrors
         return _why_not(raw, error)
     return _judge(mention, raw, record_time)
 
@@ -232,7 +231,7 @@ def _cloud_event(raw: bytes, headers: Sequence[tuple[str, bytes]]) -> tuple[byte
         event = _envelope.decode(raw)
         said = {field: value for name, field in _FILLS.items() if (value := getattr(event, name))}
         if event.data_base64 is not None:
-            return base64.b64decode(event.data_base64), said
+            return base64.b64decode(event.data_base64, validate=True), said
         return bytes(event.data), said
     said = {field: value.decode() for name, field in _FILLS.items() if (value := names.get(f"ce_{name}"))}
     return (raw, said) if said else None
