@@ -20,6 +20,7 @@ from monitor.store.tables import incident, outbox, story
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from monitor.brand.any import AnyBrand
     from monitor.brand.match import BrandMatcher
     from monitor.brand.tree import BrandTree
     from monitor.escalation.rules import RuleSet
@@ -79,7 +80,7 @@ class Offline:
         self,
         *,
         tree: BrandTree,
-        matcher: BrandMatcher,
+        matcher: BrandMatcher | AnyBrand,
         scorer: Scorer,
         rules: RuleSet,
         routes: Routes,

@@ -396,4 +396,4 @@ def _undecided(new: RuleMemory, old: RuleMemory) -> RuleMemory:
 
 
 TIDE_VOICES = 8
-"""A mention of a story with so many voices is judged with its story, not with the brand's tide: one matter, one page."""
+"""A mention of a story with so many voices is judged with it, not with the brand's tide: one matter, one page."""

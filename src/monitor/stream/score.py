@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
 
+    from monitor.brand.any import AnyBrand
     from monitor.brand.match import BrandMatcher
     from monitor.clock import Clock
     from monitor.sentiment.scorer import Scorer
@@ -45,7 +46,7 @@ RETRY_S = (0.1, 5.0)
 class ScoreSettings(Struct, frozen=True, kw_only=True):
     """What a scoring worker needs to know. `live`: it makes ticks by the clock; else they come with the mentions."""
 
-    bootstrap: str
+    client: dict[str, Any]
     mentions: str = "mentions"
     readings: str = "readings"
     dead: str = "mentions.dead"
@@ -104,7 +105,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self,
         settings: ScoreSettings,
         scorer: Scorer,
-        matcher: BrandMatcher,
+        matcher: BrandMatcher | AnyBrand,
         clock: Clock,
         executor: Executor,
         events: ScoreEvents | None = None,
@@ -126,7 +127,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Work until `stop` is set; then finish what was begun, commit and leave the group."""
         s = self.settings
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=s.bootstrap,
+            **s.client,
             group_id=s.group,
             enable_auto_commit=False,
             auto_offset_reset="latest" if s.from_now else "earliest",
@@ -137,7 +138,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             metadata_max_age_ms=30_000,
         )
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=s.bootstrap,
+            **s.client,
             acks="all",
             linger_ms=0,
             max_request_size=4 << 20,

@@ -51,7 +51,7 @@ class TopicMismatchError(Exception):
 class WatchSettings(Struct, frozen=True, kw_only=True):
     """What a watching worker needs to know."""
 
-    bootstrap: str
+    client: dict[str, Any]
     readings: str = "readings"
     group: str = "monitor-watch"
     session_timeout_s: float = 10.0
@@ -168,7 +168,8 @@ class Watcher:
         s = self.settings
         app = _App(
             s.group,
-            broker=f"kafka://{s.bootstrap}",
+            broker=[f"kafka://{server}" for server in _servers(s.client)],
+            broker_credentials=_credentials(s.client),
             datadir=str(s.data_dir),
             store="memory://",
             value_serializer="raw",
@@ -345,3 +346,22 @@ async def _crash_of(app: Any) -> None:
     """Wait until Faust itself gives up, and raise why."""
     await app._crashed.wait()  # noqa: SLF001 -- Faust offers no public way to wait for a crash
     raise app.crash_reason or RuntimeError("Faust stopped without a reason")
+
+
+def _servers(client: Mapping[str, Any]) -> list[str]:
+    servers = client["bootstrap_servers"]
+    return [servers] if isinstance(servers, str) else list(servers)
+
+
+def _credentials(client: Mapping[str, Any]) -> Any:
+    """Return what Faust takes in the place of aiokafka's options; None for a plain connection."""
+    protocol = client.get("security_protocol", "PLAINTEXT")
+    context = client.get("ssl_context")
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=client["sasl_mechanism"],
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if protocol == "SSL" else None

@@ -1,0 +1,280 @@
+"""Starting and stopping the scoring and the watching worker: settings in, a process that ends cleanly out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from monitor import __version__
+from monitor.brand import BrandMatcher, BrandTree
+from monitor.brand.any import AnyBrand
+from monitor.clock import WallClock
+from monitor.config import directory_of
+from monitor.engine import EngineSettings
+from monitor.engine.changes import Act, Crossing, Merge
+from monitor.escalation.rules import default_rules
+from monitor.sentiment import CachedScorer, load_scorer
+from monitor.store import Store, WatchStore
+from monitor.stream.embedded import BrokerError
+from monitor.stream.score import ScoreEvents, ScoreSettings, ScoreWorker
+from monitor.stream.topics import client_options, ensure_topics, topic_plans
+from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
+from monitor.telemetry import run_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from monitor.config import Settings
+    from monitor.engine import Changes
+    from monitor.sentiment.scorer import Scorer
+    from monitor.stream.identity import TopicIdentity
+    from monitor.telemetry import Health, Worker
+    from monitor.telemetry.metrics import ScoreMetrics, WatchMetrics
+
+_log = structlog.get_logger("monitor.worker")
+
+BROKER_PAUSE_S = 2.0
+STORE_PATIENCE_S = 60.0
+
+
+def run_score(settings: Settings) -> None:
+    """Run a scoring worker until SIGTERM or SIGINT: `monitor score`."""
+    _run("score", partial(score, settings), settings, settings.http.score_port)
+
+
+def run_watch(settings: Settings) -> None:
+    """Run a watching worker until SIGTERM or SIGINT: `monitor watch`.
+
+    A lost partition or a store that stays away ends the process with an error: whoever runs it starts it again, and it
+    goes on from the stored offset.
+    """
+    _run("watch", partial(watch, settings), settings, settings.http.watch_port)
+
+
+def _run(name: str, main: Callable[[Worker], Awaitable[None]], settings: Settings, port: int | None) -> None:
+    run_worker(
+        name,
+        main,
+        host=settings.http.host,
+        port=port,
+        stuck_after_s=settings.http.stuck_after_s,
+        log_format=settings.log.format,
+        log_level=settings.log.level,
+        version=__version__,
+    )
+
+
+def tree_of(settings: Settings) -> BrandTree:
+    """Return the configured brand tree; an empty one where none is."""
+    return BrandTree.load(settings.brands) if settings.brands is not None else BrandTree([])
+
+
+async def score(settings: Settings, worker: Worker) -> None:
+    """Score until `worker.stop`."""
+    health = worker.health
+    health.need("model", "topics", "assigned")
+    tree = tree_of(settings)
+    matcher = BrandMatcher(tree) if settings.brands is not None else AnyBrand()
+    model = settings.model
+    scorer = await asyncio.to_thread(
+        load_scorer,
+        model.name,
+        threads=model.threads,
+        vectors=model.vectors,
+        cache_bytes=int(model.cache_mb * (1 << 20)),
+    )
+    health.ready("model")
+    topics = await _topics(settings, worker)
+    if topics is None:
+        return
+    health.ready("topics")
+    names = settings.kafka.topics
+    mentions = topics[names.mentions]
+    live = settings.time.mode == "live"
+    scoring = ScoreWorker(
+        ScoreSettings(
+            client=client_options(settings.kafka, name="monitor-score"),
+            mentions=names.mentions,
+            readings=names.readings,
+            dead=names.dead,
+            group=settings.kafka.score_group,
+            mentions_topic_id=mentions.topic_id,
+            mentions_partitions=mentions.partitions,
+            readings_partitions=topics[names.readings].partitions,
+            live=live,
+            from_now=live and settings.watch.first_start == "now",
+            session_timeout_ms=settings.kafka.session_timeout_ms,
+        ),
+        scorer,
+        matcher,
+        WallClock(),
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
+        _ScoreTelemetry(worker.metrics.score, health, scorer),
+    )
+    _log.info("score_started", model=scorer.name, brands=str(settings.brands or "any"))
+    await scoring.run(worker.stop)
+
+
+async def watch(settings: Settings, worker: Worker) -> None:
+    """Watch until `worker.stop`."""
+    health = worker.health
+    health.need("store", "topics", "assigned")
+    tree = tree_of(settings)
+    store = Store(settings.store.url)
+    try:
+        await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
+        health.ready("store")
+        topics = await _topics(settings, worker)
+        if topics is None:
+            return
+        health.ready("topics")
+        readings = topics[settings.kafka.topics.readings]
+        watcher = Watcher(
+            WatchSettings(
+                client=client_options(settings.kafka, name="monitor-watch"),
+                readings=readings.topic,
+                group=settings.kafka.watch_group,
+                session_timeout_s=settings.kafka.session_timeout_ms / 1000,
+                data_dir=Path(gettempdir()) / "monitor-watch",
+                engine=EngineSettings(
+                    readings_partitions=readings.partitions,
+                    mode=settings.time.mode,
+                    id_retention_s=settings.store.id_retention_hours * 3600,
+                    behind_after_s=settings.watch.behind_after_s,
+                ),
+            ),
+            readings,
+            store,
+            WatchStore(store, directory_of(settings, tree if settings.brands is not None else None)),
+            tree,
+            default_rules(),
+            WallClock(),
+            _WatchTelemetry(worker.metrics.watch, health),
+        )
+        _log.info("watch_started", partitions=readings.partitions)
+        await watcher.run(worker.stop)
+    finally:
+        store.close()
+
+
+async def _topics(settings: Settings, worker: Worker) -> dict[str, TopicIdentity] | None:
+    """Make or verify the topics, waiting for a broker that is away; None if told to stop meanwhile."""
+    client = client_options(settings.kafka, name="monitor-start")
+    while not worker.stop.is_set():
+        try:
+            return await ensure_topics(client, topic_plans(settings.kafka), create=settings.kafka.create_topics)
+        except (BrokerError, KafkaError, OSError) as error:
+            _log.warning("broker_away", error=type(error).__name__, again_in_s=BROKER_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(worker.stop.wait(), BROKER_PAUSE_S)
+    return None
+
+
+class _ScoreTelemetry(ScoreEvents):
+    def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._scorer = scorer
+        self._hits = self._misses = 0
+
+    def taken(self, outcome: str, n: int, source: str = "") -> None:
+        if n:
+            self._metrics.mentions.labels(outcome, self._metrics.source(source)).inc(n)
+
+    def dead(self, reason: str) -> None:
+        self._metrics.dead.labels(self._metrics.reason(reason)).inc()
+
+    def round(self, *, mentions: int, model_s: float, total_s: float) -> None:
+        self._metrics.rounds.observe(total_s)
+        if mentions:
+            self._metrics.round_size.observe(mentions)
+            self._metrics.model.observe(model_s)
+        if isinstance(self._scorer, CachedScorer):
+            hits, misses = self._scorer.hits, self._scorer.misses
+            self._metrics.cache.labels("hit").inc(hits - self._hits)
+            self._metrics.cache.labels("miss").inc(misses - self._misses)
+            self._hits, self._misses = hits, misses
+
+    def lag(self, partition: int, records: int, seconds: float) -> None:
+        self._metrics.lag_records.labels(str(partition)).set(records)
+        self._metrics.lag_seconds.labels(str(partition)).set(seconds)
+
+    def progress(self) -> None:
+        self._health.beat("score")
+
+    def assigned(self, partitions: int) -> None:
+        self._metrics.partitions.set(partitions)
+        self._health.ready("assigned")
+        _log.info("assigned", worker="score", partitions=partitions)
+
+    def retry(self, what: str) -> None:
+        self._metrics.retries.labels(self._metrics.what(what)).inc()
+        self._health.beat("score")  # what it waits for is outside: starting it again would not help
+        _log.warning("retry", worker="score", what=what)
+
+
+class _WatchTelemetry(WatchEvents):
+    def __init__(self, metrics: WatchMetrics, health: Health) -> None:
+        self._metrics = metrics
+        self._health = health
+
+    def committed(self, partition: int, changes: Changes, *, store_s: float, engine_s: float, clock: float) -> None:
+        metrics = self._metrics
+        metrics.batches.inc()
+        metrics.engine.observe(engine_s)
+        metrics.store.observe(store_s)
+        for outcome, n in changes.account.items():
+            metrics.mentions.labels(metrics.account(outcome)).inc(n)
+        if clock:
+            metrics.event_lag.labels(str(partition)).set(max(0.0, time.time() - clock))
+        metrics.behind.labels(str(partition)).set(float(changes.behind))
+        for event in changes.events:
+            if isinstance(event, Act):
+                decision = event.decision
+                metrics.decisions.labels(decision.action, decision.severity, event.view.kind).inc()
+                _log.info(
+                    "decision",
+                    action=decision.action,
+                    severity=decision.severity,
+                    rule=decision.rule,
+                    rules=decision.rules,
+                    story=event.view.story,
+                    brand=event.view.brand,
+                    voices=event.view.voices,
+                    reason=decision.reason,
+                )
+            elif isinstance(event, Crossing):
+                metrics.crossings.inc()
+            elif isinstance(event, Merge):
+                metrics.merges.inc()
+
+    def skipped(self, partition: int) -> None:  # noqa: ARG002 -- the event's interface
+        self._metrics.skipped.inc()
+        self._health.beat("watch")
+
+    def poison(self, partition: int) -> None:
+        self._metrics.poison.inc()
+        _log.error("reading_unreadable", partition=partition)
+
+    def assigned(self, partitions: Sequence[int], stories: int) -> None:
+        self._metrics.partitions.set(len(partitions))
+        self._metrics.stories.set(stories)
+        self._health.ready("assigned")
+        _log.info("assigned", worker="watch", partitions=len(partitions), stories=stories)
+
+    def retry(self) -> None:
+        self._metrics.store_retries.inc()
+        self._health.beat("watch")
+        _log.warning("retry", worker="watch", what="store")
+
+    def progress(self) -> None:
+        self._health.beat("watch")
