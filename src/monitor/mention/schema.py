@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -32,13 +33,18 @@ _KIND_RULES: Final[list[dict[str, Any]]] = [
 
 def mention_schema() -> dict[str, Any]:
     """Make the schema. What no schema can say (that times are believable, NUL, surrogates) `decode` judges."""
-    return {
+    made = msgspec.json.schema(Mention)
+    for definition in made["$defs"].values():
+        definition["description"] = cleandoc(definition["description"])
+    schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:mention-monitor:mention:1",
         "title": "Mention, version 1",
-        **msgspec.json.schema(Mention),
+        **made,
         "allOf": _KIND_RULES,
     }
+    plain: dict[str, Any] = json.loads(json.dumps(schema))
+    return plain
 
 
 def main() -> None:
