@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.brand.tree import Account, BrandTree, ViralLine
@@ -126,6 +126,7 @@ def test_from_names():
     assert len(tree.roots) == len(set(tree.roots)) == 6
 
 
+@example(["half \ud83d", "\x1b[31mred"])
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=80), max_size=8))
 def test_any_names_make_a_tree(names):
     tree = BrandTree.from_names(names)

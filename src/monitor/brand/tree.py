@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from monitor.mention.text import fold
+from monitor.mention.text import fold, printable
 from monitor.mention.yamlfile import FileError, Section, load
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class BrandTree:
             aliases = (alias,) if handle else ()
             own = (handle,) if handle and handle not in handles else ()
             handles.add(handle)
-            nodes[brand_id] = Node(id=brand_id, name=name.strip(), aliases=aliases, handles=own)
+            nodes[brand_id] = Node(id=brand_id, name=printable(name), aliases=aliases, handles=own)
         return cls(nodes.values())
 
     def node(self, brand_id: str) -> Node:
