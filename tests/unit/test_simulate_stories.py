@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from monitor.simulate import DEMO, STORIES, Settings, Simulation
+from monitor.simulate import STORIES, Settings, Simulation
 
-SEEDS = range(100, 108)
+SEEDS = range(100, 105)
 OWN = {"ZephanorAir", "ZephanorAirHelp", "TernTallow", "TernTallowCare", "PillowbyInns", "PillowbyHelp"}
 
 
@@ -124,9 +124,9 @@ def test_stories_do_not_change_when_others_are_switched_off():
 
 
 def test_seeds_differ_in_tale_speed_hour_and_first_author():
-    found = [Simulation(Settings(stories=DEMO, rate=0), seed=seed).truth().stories for seed in range(200, 216)]
+    found = [Simulation(Settings(stories=("viral",), rate=0), seed=seed).truth().stories for seed in range(200, 212)]
     viral = [story for stories in found for story in stories if story.viral]
-    assert len(viral) == 16
+    assert len(viral) == 12
     assert len({story.tale for story in viral}) >= 6
     assert len({story.first_at.hour // 6 for story in viral}) >= 3
     hours = sorted(story.crossing_seconds / 3600 for story in viral)

@@ -68,14 +68,20 @@ def simulate(
         simulation = Simulation(settings, seed)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    if output is None:
-        write_lines(simulation, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    else:
-        with output.open("wb") as out:
-            write_lines(simulation, out)
-    if truth is not None:
-        truth.write_bytes(truth_json(simulation))
+    try:
+        if output is None:
+            write_lines(simulation, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            with output.open("wb") as out:
+                write_lines(simulation, out)
+        if truth is not None:
+            truth.write_bytes(truth_json(simulation))
+    except BrokenPipeError:  # whoever read, `head` say, has read enough
+        sys.stdout = None  # nothing is left to flush
+        raise typer.Exit(0) from None
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {error.filename or 'the output'}: {error.strerror}") from error
 
 
 def _start(text: str) -> datetime:

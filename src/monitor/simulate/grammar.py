@@ -24,7 +24,7 @@ _FIRST = re.compile(r"(^)\{([a-z]\w*)\}")
 def words(name: str) -> dict[str, Any]:
     """Return a file of phrases that stands beside this one.
 
-    >>> "hours" in words("chatter.toml")["slots"]
+    >>> "hours" in words("slots.toml")
     True
     """
     return tomllib.loads((files("monitor.simulate") / name).read_text(encoding="utf-8"))

@@ -41,7 +41,7 @@ class People:
     """The accounts of one simulation, made once: drawing one costs no more than an index."""
 
     def __init__(self, dice: Dice, before: datetime) -> None:
-        slots = words("chatter.toml")["slots"]
+        slots = words("slots.toml")
         self.crowd = tuple(self._account(dice, slots, number, before) for number in range(CROWD))
         self.quiet = tuple(Author(id=a.id, handle=a.handle) for a in self.crowd)
         self.customers = tuple(

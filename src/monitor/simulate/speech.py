@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitor.simulate.cast import Node
     from monitor.simulate.dice import Dice
 
-GIVEN = ("who",)
+GIVEN = ("who", "whom", "outcome")
 MOODS = {
     "review": ("bad",) * 7 + ("good",) * 10 + ("question",) * 3,
     "phone": ("bad",) * 13 + ("question",) * 6 + ("good",),
@@ -34,17 +34,21 @@ class Speech:
             for mood, topics in moods.items()
         }
         self._forms: dict[str, Any] = chatter
+        every = (text for topics in self._say.values() for topic in topics for text in topic)
+        self._beginnings = {text.partition(" ")[0] for text in every} | {"My", "Our", "Both", "An", "A"}
+        self._beginnings -= {"I", "I'm", "I've", "I'd"}
         self._answers = {
             (mood, trade): (*texts["any"], *texts.get(trade, ()))
             for mood, texts in chatter["answer"].items()
             for trade in ("air", "hotel")
         }
         self._face, self._tag = (
-            {mood: tuple(chatter["slots"][f"{mark}_{mood}"]) for mood in ("bad", "question", "plans", "good")}
+            {mood: tuple(words("slots.toml")[f"{mark}_{mood}"]) for mood in ("bad", "question", "plans", "good")}
             for mark in ("face", "tag")
         )
         self.grammar = Grammar(
-            {**chatter["slots"], **chatter["review"]["slots"], "photo": words("tales.toml")["crowd"]["photo"]}, GIVEN
+            {**words("slots.toml"), **{name: words("tales.toml")["crowd"][name] for name in ("photo", "feeling")}},
+            GIVEN,
         )
 
     def ordinary(self, dice: Dice, node: Node, source: str) -> tuple[str, str]:
@@ -62,7 +66,7 @@ class Speech:
         given = {"brand": dice.pick(node.names)}
         if source != "review":
             given["ref"] = "".join(dice.pick("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(6))
-            given["signed"] = f"{dice.pick(self._forms['slots']['first'])} {dice.pick(self._forms['slots']['last'])}"
+            given["signed"] = f"{dice.pick(words('slots.toml')['first'])} {dice.pick(words('slots.toml')['last'])}"
         given["core"] = self._core(dice, node, mood, given)
         given["core2"] = self._core(dice, node, mood, given) if source == "review" else ""
         if source == "chat":
@@ -75,7 +79,8 @@ class Speech:
         text = core
         roll = dice.draw() & 1023
         if roll < 230:  # noqa: PLR2004 -- shares of 1,024
-            text = f"{self.grammar.fill(f'{{open_{mood}}}', dice, {})} {core}"
+            opening = self.grammar.fill(f"{{open_{mood}}}", dice, {})
+            text = f"{opening} {core if opening[-1] in '.?!' else self._soft(core)}"
         if roll & 15 < 7:  # noqa: PLR2004
             text = f"{text} {self.grammar.fill(f'{{more_{mood}}}', dice, {})}"
         roll = dice.draw() & 1023
@@ -86,6 +91,10 @@ class Speech:
         elif roll < 330 and text.endswith("."):  # noqa: PLR2004
             text = text[:-1] + dice.pick(("", "", "!", "...", "!!"))
         return self._tail(dice, text, mood)
+
+    def _soft(self, core: str) -> str:
+        """Return `core` as it stands after a comma: a small letter, unless it begins with a name."""
+        return core[0].lower() + core[1:] if core.partition(" ")[0] in self._beginnings else core
 
     def _tail(self, dice: Dice, text: str, mood: str) -> str:
         roll = dice.draw() & 1023

@@ -147,7 +147,9 @@ def _furious_author(stage: Stage, dice: Dice) -> Story:
     t = stage.moment(dice, 0.2, 0.95, lively=0.5)
     drafts = []
     for at in sorted(dice.uniform(t, t + HOUR) for _ in range(dice.whole(22, 45))):
-        text = telling.words(dice.pick(tale["texts"]), tagged=dice.pick(tale["tagged"]))
+        text = telling.words(
+            dice.pick(tale["texts"]), tagged=dice.pick(tale["tagged"]), tagged2=dice.pick(tale["tagged"])
+        )
         drafts.append(telling.post(at, telling.typed(text), author=author))
     for _ in range(dice.whole(3, 9)):
         to = dice.pick(drafts[: len(drafts)])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.simulate.people import People
     from monitor.simulate.speech import Speech
 
-FIXED = ("who", "city", "weekday", "flight", "room", "money", "photo")
+FIXED = ("city", "weekday", "flight", "room", "photo")
 """Slots that stay the same throughout one story."""
 PLACES = ("twitter",) * 66 + ("bluesky",) * 10 + ("mastodon",) * 7 + ("reddit",) * 8 + ("youtube",) * 6 + ("blog",) * 3
 
@@ -45,10 +45,11 @@ class Telling:
         self, dice: Dice, people: People, speech: Speech, node: Node, tale: Mapping[str, Any], mood: str
     ) -> None:
         self.dice, self.people, self.speech, self.node, self.tale, self.mood = dice, people, speech, node, tale, mood
-        slots = {**words("chatter.toml")["slots"], "photo": words("tales.toml")["crowd"]["photo"]}
         self._grammar = speech.grammar
-        fixed = {name: speech.grammar.fill(f"a {{{name}}}", dice, {"who": ""})[2:] for name in FIXED if name != "who"}
-        fixed["who"] = dice.pick(tale.get("who", slots["kin"]))
+        fixed = {name: speech.grammar.fill(f"a {{{name}}}", dice, {"who": ""})[2:] for name in FIXED}
+        fixed["who"] = dice.pick(tale.get("who", words("slots.toml")["kin"]))
+        fixed["money"] = dice.pick(words("slots.toml")["sum"])
+        fixed["whom"] = stranger(fixed["who"])
         self._fixed = fixed | {capital(name): capital(text) for name, text in fixed.items()}
         self._tags: Sequence[str] = tale.get("tags", ("",))
 
@@ -66,7 +67,7 @@ class Telling:
         dice = self.dice
         roll = dice.draw() & 1023
         if roll < 140:  # noqa: PLR2004 -- shares of 1,024
-            text = f"{text} {dice.pick(words('chatter.toml')['slots'][f'face_{self.mood}'])}"
+            text = f"{text} {dice.pick(words('slots.toml')[f'face_{self.mood}'])}"
         elif roll < 220:  # noqa: PLR2004
             text = text.lower()
         elif roll < 330:  # noqa: PLR2004
@@ -87,10 +88,14 @@ class Telling:
     def again(self, event: Event) -> Draft:
         """Return the matter in somebody's own words, without a link to where it came from."""
         dice = self.dice
-        text = self.words(dice.pick(self.tale["again"]))
-        if self.mood == "bad" and dice.chance(0.3):
-            opening = dice.pick(words("tales.toml")["crowd"]["open"])
-            text = f"{opening} {text if text.startswith('@') or opening[-1] in '.?!' else text[0].lower() + text[1:]}"
+        if "deed" in self.tale and dice.chance(0.7):
+            deed, outcome = self.words(dice.pick(self.tale["deed"])), self.words(dice.pick(self.tale["outcome"]))
+            frame = dice.pick(words("tales.toml")["crowd"]["again"])
+            text = self.words(frame, deed=deed, outcome=outcome, Outcome=capital(outcome))
+        else:
+            text = self.words(dice.pick(self.tale["again"]))
+            if self.mood == "bad" and dice.chance(0.3):
+                text = f"{dice.pick(words('tales.toml')['crowd']['open'])} {text}"
         source = dice.pick(PLACES)
         kind = "article" if source == "blog" else "post"
         return self.post(event.t, self.typed(text), source=source, kind=kind, author=_at(event, source))
@@ -118,13 +123,10 @@ class Telling:
                 event.t, self.typed(text), source=parent.source, kind="quote", parent=parent, author=event.author,
                 known=True,
             )  # fmt: skip
-        handle = parent.author.handle if parent.author else ""
+        handle = f"@{parent.author.handle}" if parent.author else ""
         named = dice.chance(0.8)
-        text = (
-            f"@{handle} {self.node.handle} {self.typed(self._said('reply'))}"
-            if named
-            else f"@{handle} {self._said('reply')}"
-        )
+        to = f"{handle} {self.node.handle}" if named and handle != self.node.handle else handle
+        text = f"{to} {self.typed(self._said('reply'))}"
         return self.post(
             event.t, text, source=parent.source, kind="reply", parent=parent, author=event.author, known=not named
         )
@@ -153,6 +155,19 @@ class Telling:
             if t < drafts[-1].t:
                 answers.append(own_reply(t, to, self.node, self.dice, self.words(self.dice.pick(said))))
         return sorted([*drafts, *answers], key=lambda draft: draft.t)
+
+
+def stranger(who: str) -> str:
+    """Return who it was, as people say it who do not know them.
+
+    >>> stranger("my grandmother, 84,"), stranger("me"), stranger("a nurse")
+    ("someone's grandmother", 'a customer', 'a nurse')
+    """
+    who = who.partition(",")[0]
+    first, _, rest = who.partition(" ")
+    if first in {"I", "me"}:
+        return "a customer"
+    return f"someone's {rest}" if first in {"my", "our"} else who
 
 
 def _at(event: Event, source: str) -> Author:
