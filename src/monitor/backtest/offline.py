@@ -13,6 +13,7 @@ from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.incident import Incident
 from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
+from monitor.source.ticks import Ticker
 from monitor.store import Account, PartitionState, Store, WatchStore, read_account
 from monitor.store.incidents import unpack
 from monitor.store.tables import incident, outbox, story
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from monitor.sentiment.scorer import Scorer
 
 TOPIC = "offline"
-TICK_S = 30.0
-"""Seconds of event time between ticks, as the replayer makes them."""
+SETTLE_S = 600.0
+"""Event time that passes after the last mention, so that what holds is decided."""
 
 
 class OfflinePage(Struct, frozen=True):
@@ -98,10 +99,10 @@ class Offline:
         self._batch = batch
         self._offset = 0
         self._published = 0
-        self._ticked_at: float | None = None
+        self._ticker = Ticker()
 
     def run(self, raws: Iterable[bytes]) -> OfflineResult:
-        """Run the stream to its end and let `settle` seconds pass after it."""
+        """Run the stream to its end and let ten minutes pass after it."""
         pending: list[Read | Origin | float] = []
         now = 0.0
         for raw in raws:
@@ -116,16 +117,12 @@ class Offline:
                     mention = msgspec.structs.replace(mention, observed_at=mention.published_at)
                 observed = (mention.observed_at or mention.published_at).timestamp()
                 now = max(now, observed)
-                if self._ticked_at is None:
-                    self._ticked_at = now
-                while self._ticked_at + TICK_S <= now:
-                    self._ticked_at += TICK_S
-                    pending.append(self._ticked_at)
+                pending.extend(self._ticker.until(now))
                 pending.append(Read(mention, self._matcher.match(mention), self._matcher.is_own(mention), None, origin))
             if len(pending) >= self._batch:
                 self._flush(pending)
         self._flush(pending)
-        self._flush([now + TICK_S])
+        self._flush(list(self._ticker.until(now + SETTLE_S)))
         return self.result()
 
     def result(self) -> OfflineResult:

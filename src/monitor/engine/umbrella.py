@@ -37,7 +37,7 @@ class UmbrellaSettings(Struct, frozen=True):
     min_voices: int = 3
     pace_s: float = 5.0
     settle_s: float = 60.0
-    tide_s: float = 120.0
+    tide_s: float = 300.0
     expire_s: float = 600.0
 
 
@@ -88,6 +88,7 @@ class UmbrellaEngine:
         self._lines: dict[str, ViralLine] = {}
         self._aliases: dict[str, str] = {}
         self._dirty: set[str] = set()  # observed since last judged
+        self._held: set[str] = set()  # the rules remember something: time alone may change what they say
         self._touched: set[str] = set()  # to be written with this batch
         self._touched_brands: set[str] = set()
         self._merged: list[tuple[str, str]] = []
@@ -172,6 +173,7 @@ class UmbrellaEngine:
         gone = self._spreads.pop(src, None)
         mind = self._minds.pop(src, None)
         self._dirty.discard(src)
+        self._held.discard(src)
         self._touched.discard(src)
         self._aliases[src] = into
         self._merged.append((src, into))
@@ -179,7 +181,7 @@ class UmbrellaEngine:
             self._spreads.setdefault(into, StorySpread()).absorb(gone)
         kept = self._minds.setdefault(into, _Mind())
         if mind is not None and mind.memory.severity is not None and kept.memory.severity is None:
-            kept.memory = mind.memory
+            self._remember(into, kept, mind.memory)
         if mind is not None and mind.crossed_at is not None and kept.crossed_at is None:
             kept.crossed_at = mind.crossed_at
         changes.events.append(Merge(self._clock, self.name, src, into))
@@ -224,10 +226,8 @@ class UmbrellaEngine:
     def _due(self, now: float) -> list[str]:
         pace = self._settings.pace_s
         due = [story for story in self._dirty if now - self._minds[story].judged_at >= pace]
-        for story, mind in self._minds.items():
-            held = mind.memory.severity is not None or mind.memory.since
-            if held and story not in self._dirty and now - mind.judged_at >= self._settings.settle_s:
-                due.append(story)
+        settle = self._settings.settle_s
+        due += [s for s in self._held if s not in self._dirty and now - self._minds[s].judged_at >= settle]
         return due
 
     def _expire(self, now: float) -> None:
@@ -237,6 +237,7 @@ class UmbrellaEngine:
             self._spreads.pop(story, None)
             self._minds.pop(story, None)
             self._dirty.discard(story)
+            self._held.discard(story)
             self._touched.discard(story)
             self._closed.append(story)
 
@@ -266,8 +267,15 @@ class UmbrellaEngine:
         else:
             self._conclude(view, decision, since, changes)
         if memory != mind.memory:
-            mind.memory = memory
+            self._remember(story, mind, memory)
             self._touched.add(story)
+
+    def _remember(self, story: str, mind: _Mind, memory: RuleMemory) -> None:
+        mind.memory = memory
+        if memory == RuleMemory():
+            self._held.discard(story)
+        else:
+            self._held.add(story)
 
     def _conclude(self, view: StoryView, decision: Decision, since: float | None, changes: Changes) -> None:
         if decision.action != "none":
@@ -383,6 +391,8 @@ class UmbrellaEngine:
             blobs.append(kept.story)
             self._spreads[row.story] = StorySpread.load(kept.spread)
             self._minds[row.story] = kept.mind
+            if kept.mind.memory != RuleMemory():
+                self._held.add(row.story)
         self._grouper.restore(blobs)
         for tide in tides:
             watch = BrandWatch(self.name, tide.brand)

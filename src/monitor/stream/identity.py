@@ -149,9 +149,9 @@ async def connected(client: str | Mapping[str, Any] | AIOKafkaClient) -> AsyncIt
         await own.bootstrap()
     except (KafkaConnectionError, OSError) as error:
         await own.close()
-        raise BrokerError(
-            f"no Kafka broker answers at {options.get('bootstrap_servers')}: start it, or correct kafka.bootstrap"
-        ) from error
+        servers = options.get("bootstrap_servers", "")
+        where = servers if isinstance(servers, str) else ", ".join(servers)
+        raise BrokerError(f"no Kafka broker answers at {where}: start it, or correct kafka.bootstrap") from error
     try:
         yield own
     finally:

@@ -220,7 +220,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if headers and any(name == TICK_HEADER for name, _ in headers):
                 self._tick_record(tp.partition, record, current)
                 continue
-            appended = record.timestamp / 1000.0
+            appended = self._appended(record)
             origin = Origin(tp.partition, record.offset, appended)
             mention = decode(record.value or b"", record_time=appended, headers=headers)
             if isinstance(mention, Dead):
@@ -231,6 +231,12 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._read_to[tp.partition] = max(observed, self._read_to.get(tp.partition, 0.0))
             hits = self._matcher.match(mention)
             current.items.append(Read(mention, hits, self._matcher.is_own(mention), None, origin))
+
+    def _appended(self, record: Any) -> float:
+        """Return when the record was appended; a producer may write anything there, so never later than now."""
+        now = self._clock.now()
+        stamp = float(record.timestamp) / 1000.0
+        return min(stamp, now) if stamp > 0 else now
 
     def _tick_record(self, partition: int, record: Any, current: _Round) -> None:
         try:

@@ -1,0 +1,101 @@
+"""The demo's stage: a folder, a broker, a configuration as anyone would write it, and the three workers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from ruamel.yaml import YAML
+
+from monitor.config import Settings, load
+from monitor.stream.embedded import EmbeddedBroker
+from monitor.stream.process import GuardedProcess
+
+WORKERS = ("score", "watch", "dispatch")
+SECRET = "MONITOR_DEMO_SECRET"  # noqa: S105 -- the variable's name
+PARTITIONS = 2
+ON_CALL = "on-call"
+DESK = "press-desk"
+
+
+class WorkerEndedError(RuntimeError):
+    """A worker ended by itself; the text has its last lines."""
+
+
+class Stage(Struct):
+    """All that runs beside the demo's own process."""
+
+    folder: Path
+    secret: str
+    broker: EmbeddedBroker
+    settings: Settings
+    workers: dict[str, GuardedProcess]
+
+    @classmethod
+    def build(cls, folder: Path, *, webhook: str, secret: str, brands: Path | None) -> Stage:
+        """Make a fresh folder, start the broker, write the configuration and start the workers."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        broker = EmbeddedBroker().start()
+        file = folder / "monitor.yaml"
+        with file.open("w") as out:
+            YAML().dump(_configuration(folder, broker.bootstrap, webhook, brands), out)
+        environ = {**os.environ, SECRET: secret}
+        settings = load(file, environ)
+        stage = cls(folder, secret, broker, settings, {})
+        for name in WORKERS:
+            argv = [sys.executable, "-m", "monitor", name, "--config", str(file)]
+            stage.workers[name] = GuardedProcess(argv, env=environ, keep_lines=200).start()
+        return stage
+
+    def check(self) -> None:
+        """Raise if a worker ended."""
+        for name, process in self.workers.items():
+            if not process.running:
+                last = "\n".join(process.output.strip().splitlines()[-8:])
+                raise WorkerEndedError(f"{name} ended by itself; its last lines:\n{last}")
+
+    def stop(self) -> None:
+        """Stop the workers, then the broker."""
+        for name in reversed(WORKERS):
+            if name in self.workers:
+                self.workers[name].stop(grace_s=10.0)
+        self.broker.stop()
+
+
+def new_secret() -> str:
+    """Return a key to sign the demo's pages with."""
+    return secrets.token_hex(16)
+
+
+def _configuration(folder: Path, bootstrap: str, webhook: str, brands: Path | None) -> dict[str, Any]:
+    def person(name: str) -> dict[str, Any]:
+        channel = {"name": f"{name}-webhook", "type": "webhook", "url": webhook, "secret_env": SECRET}
+        return {"name": name, "channels": [channel]}
+
+    configuration: dict[str, Any] = {
+        "kafka": {
+            "bootstrap": bootstrap,
+            "mentions_partitions": PARTITIONS,
+            "readings_partitions": PARTITIONS,
+            "session_timeout_ms": 6000,
+        },
+        "store": {"url": f"sqlite:///{folder.resolve()}/monitor.sqlite"},
+        "time": {"mode": "replay"},
+        "watch": {"first_start": "beginning"},
+        "recipients": [person(ON_CALL), person(DESK)],
+        "routes": [
+            {"to": [ON_CALL], "severity": "page"},
+            {"to": [DESK], "severity": "notify", "until": "notify"},
+        ],
+        "http": {"score_port": 0, "watch_port": 0, "dispatch_port": 0},
+        "log": {"format": "json", "level": "info"},
+    }
+    if brands is not None:
+        configuration["brands"] = str(brands.resolve())
+    return configuration

@@ -1,0 +1,58 @@
+"""What the demo replays: a simulated week, or anyone's own JSON lines."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitor.mention import Mapping, encode
+from monitor.simulate import Settings as SimulationSettings
+from monitor.simulate import Simulation
+from monitor.source.replay import LineError, read_file
+from monitor.stream.replay import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def simulated(seed: int) -> Iterator[Outgoing]:
+    """Yield a simulated week."""
+    for mention in Simulation(SimulationSettings(), seed=seed).mentions():
+        observed = mention.observed_at or mention.published_at
+        yield Outgoing(encode(mention), mention.id, observed.timestamp())
+
+
+def from_file(path: Path, mapping: str | None) -> Iterator[Outgoing]:
+    """Yield a file's lines as mentions, in the file's order.
+
+    A line that is no JSON object is published as it is, for the pipeline to dead-letter and count. A mention without
+    `observed_at` is taken as observed when it was published, or when its predecessor was if that was later: the file's
+    order is the order of arrival.
+    """
+    rules = Mapping.named(mapping) if mapping else None
+    latest: datetime | None = None
+    for thing in read_file(path, rules):
+        if isinstance(thing, LineError):
+            yield Outgoing(thing.raw, str(thing.line), None)
+            continue
+        published = _instant(thing.get("published_at"))
+        if published is not None:
+            latest = published if latest is None else max(latest, published)
+            if thing.get("observed_at") is None:
+                thing["observed_at"] = latest.isoformat()
+        at = _instant(thing.get("observed_at"))
+        yield Outgoing(json.dumps(thing).encode(), str(thing.get("id", "")), at.timestamp() if at else None)
+
+
+def _instant(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    try:
+        instant = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

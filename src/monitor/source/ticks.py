@@ -1,0 +1,44 @@
+"""When a replayed stream ticks: densely while things happen, ever more seldom through quiet hours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TICK_S = 30.0
+"""Seconds of event time between ticks while mentions come in."""
+
+LONGEST_S = 960.0
+"""Seconds between ticks in the longest silence."""
+
+
+class Ticker:
+    """Makes the ticks of a replay from its mentions' times.
+
+    After a mention the ticks come 30, 60, 120, ... seconds apart, up to 16 minutes, until the next one: hold-downs end
+    in time, and a quiet night costs few records.
+
+    >>> ticker = Ticker()
+    >>> list(ticker.until(1000.0)), list(ticker.until(1010.0)), list(ticker.until(1100.0))
+    ([1000.0], [], [1030.0, 1090.0])
+    >>> list(ticker.until(1120.0))
+    [1120.0]
+    """
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._gap = TICK_S
+
+    def until(self, now: float) -> Iterator[float]:
+        """Yield the ticks that come before a mention at `now` (event time, seconds since the epoch)."""
+        if self._at is None:
+            self._at = now
+            yield now
+            return
+        while self._at + self._gap <= now:
+            self._at += self._gap
+            self._gap = min(self._gap * 2, LONGEST_S)
+            yield self._at
+        self._gap = TICK_S
