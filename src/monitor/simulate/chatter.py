@@ -44,6 +44,7 @@ class Chatter:
             (settings.replies, self._reply), (settings.reposts, self._repost), (settings.quotes, self._quote),
             (settings.own_replies, self._own), (settings.edits, self._edit), (settings.deletes, self._delete),
             (settings.noise, self._noise),
+            (settings.abroad, self._abroad),
         )  # fmt: skip
         self._ways = []
         bound = 0.0
@@ -74,7 +75,7 @@ class Chatter:
                 break
         else:
             draft = self._post(t)
-        if not (draft.own or draft.noise or draft.kind in {"edit", "delete", "repost"}):
+        if draft.mood and draft.kind != "repost":  # without a mood (noise, changes, the brand's own) it is not answered
             self._remember(draft)
         return draft
 
@@ -199,6 +200,20 @@ class Chatter:
             node=target.node,
             known=True,
             revision=revision,
+        )
+
+    def _abroad(self, t: float, _rate: float) -> Draft:
+        dice, source = self._dice, self._dice.pick(SOCIAL)
+        node = dice.pick(self._cast.talked)
+        lang, text = self._speech.abroad(dice, node)
+        return Draft(
+            t=t,
+            text=text,
+            source=source,
+            author=self._people.anyone(dice, source),
+            wait=dice.exponential(1.5),
+            node=node.id,
+            lang=lang,
         )
 
     def _noise(self, t: float, _rate: float) -> Draft:

@@ -29,7 +29,7 @@ class Draft(Struct, kw_only=True):
     own: bool = False
     noise: bool = False
     revision: int = 0
-    url: str | None = None
+    lang: str = "en"
     id: str = ""
 
     @property
@@ -41,20 +41,20 @@ class Draft(Struct, kw_only=True):
         """Return the record. Its own `id` and its parent's must be set."""
         published = datetime.fromtimestamp(round(self.t, 3), UTC)
         parent = self.parent.id if self.parent is not None else None
-        kind = self.kind
+        kind, author = self.kind, self.author
         return Mention(
             id=self.id,
             source=self.source,
             published_at=published,
             text=self.text,
             kind=kind,
-            author=self.author,
+            author=author,
             in_reply_to=parent if kind in {"reply", "comment"} else None,
             repost_of=parent if kind in {"repost", "quote"} else None,
             target=parent if kind in {"edit", "delete"} else None,
             revision=self.revision,
             observed_at=datetime.fromtimestamp(round(self.t, 3) + round(self.wait, 3), UTC),
-            url=self.url,
-            lang="en" if self.text else None,
+            url=f"https://{self.source}.example/{author.handle}/{self.id}" if author and author.handle else None,
+            lang=self.lang if self.text else None,
             brand=self.node if self.known else None,
         )

@@ -39,6 +39,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     quotes: float = 0.02
     own_replies: float = 0.04
     noise: float = 0.04
+    """Texts that name no brand, some of them nearly."""
+    abroad: float = 0.015
+    """Texts in Spanish, German or French."""
     edits: float = 0.004
     deletes: float = 0.003
     repeats: float = 0.003
@@ -52,7 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         if not 0 <= self.rate <= 5e9:  # noqa: PLR2004 -- 58,000 a second
             raise ValueError(f"rate is {self.rate} mentions a day: it must be from 0 to 5e9")
         shares = (
-            self.replies, self.reposts, self.quotes, self.own_replies, self.noise, self.edits, self.deletes,
+            self.replies, self.reposts, self.quotes, self.own_replies, self.noise, self.abroad,
+            self.edits, self.deletes,
         )  # fmt: skip
         if min(*shares, self.repeats) < 0 or sum(shares) > 1 or self.repeats > 1:
             raise ValueError("each share must be at least 0, and together at most 1")

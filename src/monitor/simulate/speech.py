@@ -118,6 +118,11 @@ class Speech:
             dice.pick(self._forms["quote"][mood]["texts"]), dice, {"brand": dice.pick(node.social)}
         )
 
+    def abroad(self, dice: Dice, node: Node) -> tuple[str, str]:
+        """Return a language other than English, and a text about `node` in it."""
+        lang = dice.pick(tuple(self._forms["abroad"]))
+        return lang, self.grammar.fill(dice.pick(self._forms["abroad"][lang]), dice, {"brand": dice.pick(node.social)})
+
     def noise(self, dice: Dice) -> str:
         """Return a text that names no brand, though it may look as if."""
         return self.grammar.fill(dice.pick(self._forms["noise"]["texts"]), dice, {})
