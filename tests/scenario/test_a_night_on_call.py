@@ -173,7 +173,7 @@ async def test_it_flares_up_again_and_the_same_owner_is_told():
     night.person(Answered, by="carla")
     night.story(**QUIET)
     await night.forward(4 * HOUR)
-    night.story(size=90, p_viral=0.9)
+    night.story(size=90, voices=80, p_viral=0.9)
     await night.forward(3 * MINUTE)
     incident = night.of("s1")
     assert (incident.state, incident.cycle, incident.owner) == ("open", 2, "carla")

@@ -22,11 +22,11 @@ RULES = default_rules()
 NOW = START + 2400
 
 
-def after_hold(view, *, rules=RULES, hold=60.0):
-    """Evaluate twice, a hold-down apart, with the same view."""
-    first, memory = evaluate(rules, view, RuleMemory(), NOW)
+def after_hold(view, *, rules=RULES, hold=600.0):
+    """Evaluate twice, a hold-down apart, with the same view; the second time is NOW."""
+    first, memory = evaluate(rules, view, RuleMemory(), NOW - hold)
     assert first.action == "none"
-    return evaluate(rules, view, memory, NOW + hold)
+    return evaluate(rules, view, memory, NOW)
 
 
 def test_a_complaint_going_viral_is_paged_with_its_figures():
@@ -39,6 +39,13 @@ def test_a_complaint_going_viral_is_paged_with_its_figures():
     assert dict(decision.evidence)["p_viral"] == 0.82
     assert decision.rules == "default-1"
     assert memory.severity == "page"
+
+
+def test_a_wave_waits_longer_than_a_story():
+    _, memory = evaluate(RULES, example_wave(), RuleMemory(), NOW)
+    decision, memory = evaluate(RULES, example_wave(), memory, NOW + 599)
+    assert decision.action == "none"
+    assert evaluate(RULES, example_wave(), memory, NOW + 600)[0].action == "open"
 
 
 def test_nothing_before_the_hold_down_has_passed():
@@ -145,9 +152,10 @@ def test_no_wave_without_grounds(changes):
     assert decision.action == "none"
 
 
-def test_three_furious_authors_are_no_wave():
-    wave = example_wave(voices=3)
-    wave = structs.replace(wave, tide=structs.replace(wave.tide, voices=3))
+@pytest.mark.parametrize("voices", [3, 14])
+def test_a_furious_author_and_those_who_answer_are_no_wave(voices):
+    wave = example_wave(voices=voices)
+    wave = structs.replace(wave, tide=structs.replace(wave.tide, voices=voices))
     assert after_hold(wave)[0].action == "none"
 
 
@@ -167,7 +175,48 @@ def test_it_is_lowered_and_closed_only_after_long_calm_and_says_so():
     decision, memory = evaluate(RULES, calm, memory, start + CLOSE_AFTER_S)
     assert decision.action == "close"
     assert decision.reason.startswith("calm for 3 h")
-    assert memory == RuleMemory()
+    assert (memory.severity, memory.peak, memory.calmed) == (None, "page", 38)
+
+
+def came_down():
+    """Return the memory of a story of 38 people that was paged and closed, and the time."""
+    _, memory = after_hold(example_view())
+    calm = example_view(spread=example_spread(p_viral=0.02))
+    _, memory = evaluate(RULES, calm, memory, NOW + 100)
+    _, memory = evaluate(RULES, calm, memory, NOW + 100 + CLOSE_AFTER_S)
+    assert memory.severity is None
+    return memory, NOW + 200 + CLOSE_AFTER_S
+
+
+@pytest.mark.parametrize(("voices", "action"), [(40, "none"), (47, "none"), (48, "open")])
+def test_a_story_that_came_down_must_have_grown_to_come_back(voices, action):
+    memory, now = came_down()
+    again = example_view(voices=voices)
+    _, memory = evaluate(RULES, again, memory, now)
+    decision, _ = evaluate(RULES, again, memory, now + 60)
+    assert decision.action == action
+
+
+def test_but_a_crisis_is_news_whatever_it_was_before():
+    memory, now = came_down()
+    again = example_view(spread=example_spread(q10=1300.0))
+    _, memory = evaluate(RULES, again, memory, now)
+    decision, _ = evaluate(RULES, again, memory, now + 60)
+    assert (decision.action, decision.severity) == ("open", "crisis")
+
+
+def test_a_severity_that_flickers_around_its_line_is_told_once():
+    crisis = example_view(spread=example_spread(q10=1300.0))
+    page = example_view(spread=example_spread(q10=100.0))
+    decision, memory = after_hold(crisis)
+    now, said = NOW + 100, [decision.action]
+    for _ in range(5):
+        for view in (page, crisis):
+            for _ in range(10):
+                now += 600
+                decision, memory = evaluate(RULES, view, memory, now)
+                said.append(decision.action)
+    assert [action for action in said if action != "none"] == ["open", "lower"]
 
 
 def test_a_flare_within_the_calm_starts_the_wait_anew():

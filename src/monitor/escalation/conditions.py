@@ -34,8 +34,9 @@ class Growing(Struct, frozen=True, kw_only=True):
 
     `p_viral`: at an even chance it is worth waking someone, because waiting costs the lead time. `near` and `ahead_h`:
     from this part of the line on, a pace that passes it within so many hours is enough, whatever the forecast says.
-    Alive is what goes on at `times` the usual rate and at `pace` of the line an hour, with nothing quieter than
-    `quiet_s` in between; without it, a story that has passed its line long ago would count for ever.
+    Alive is what goes on at `times` the usual rate and at `pace` of the line an hour (`past` of it once it is past the
+    line), with nothing quieter than `quiet_s` in between; without it, a story that has passed its line long ago would
+    count for ever, and the next day's stragglers would open it again.
     """
 
     p_viral: float = 0.5
@@ -43,6 +44,7 @@ class Growing(Struct, frozen=True, kw_only=True):
     ahead_h: float = 1.0
     times: float = 2.0
     pace: float = 0.02
+    past: float = 0.05
     quiet_s: float = 3600.0
     voices: int = 5
 
@@ -57,7 +59,7 @@ class Growing(Struct, frozen=True, kw_only=True):
         """Return whether it still grows."""
         least = self.times * spread.expected_per_hour
         if isfinite(spread.line.size):
-            least = max(least, self.pace * spread.line.size)
+            least = max(least, (self.past if crossed(spread) else self.pace) * spread.line.size)
         return spread.at - last_at <= self.quiet_s and spread.per_hour >= least
 
     def about_to(self, spread: Spread) -> bool:
@@ -133,10 +135,11 @@ class FarOverLine(Struct, frozen=True, kw_only=True):
 class InWave(Struct, frozen=True, kw_only=True):
     """A brand is in a wave of complaints, and the baseline is known well enough to say so.
 
-    `voices`: a wave is many people; one furious author, or three, is none.
+    `voices`: a wave is many people; a furious author with a dozen who answer, or an old story that is passed around,
+    is none. Simulated decoys come to 14 people in the tide's window, the waves of the airline week to 24 and more.
     """
 
-    voices: int = 8
+    voices: int = 20
     share: float = 0.5
     promo: float = 0.34
 
@@ -145,9 +148,7 @@ class InWave(Struct, frozen=True, kw_only=True):
         tide = view.tide
         if tide is None or tide.wave_since is None or not tide.confident:
             return False
-        return max(tide.voices, view.voices) >= self.voices and (
-            view.complaint_share >= self.share and view.promo_share < self.promo
-        )
+        return tide.voices >= self.voices and (view.complaint_share >= self.share and view.promo_share < self.promo)
 
 
 class WaveLasts(Struct, frozen=True):

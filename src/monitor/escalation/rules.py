@@ -7,13 +7,15 @@ How a severity moves:
 - It opens or rises at once when it deserves more than it stands at.
 - It comes down slowly: after `LOWER_AFTER_S` of deserving less it is lowered to what it deserves (to notify if no
   rule is on), and after `CLOSE_AFTER_S` without any rule on it is closed. Any return in between starts the wait anew.
+- A story that came down climbs back only with `FLARE` times the people it had then, or to a severity it never had:
+  the stragglers of the next morning are no news, and the number of pages about one story stays small.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor.escalation.conditions import (
     Complaining,
@@ -25,7 +27,7 @@ from monitor.escalation.conditions import (
     Spreading,
     WaveLasts,
 )
-from monitor.escalation.types import ConditionError, Decision, RuleMemory, Severity, StoryView, rank
+from monitor.escalation.types import Action, ConditionError, Decision, RuleMemory, Severity, StoryView, rank
 from monitor.escalation.wording import evidence, figures, lasting
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ LOWER_AFTER_S = 3600.0
 
 CLOSE_AFTER_S = 3 * 3600.0
 """Seconds of event time without any rule on before it is closed."""
+
+FLARE = 1.25
+"""How many times the people it had when it came down a story must have to climb back."""
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -61,18 +66,23 @@ class RuleSet(Struct, frozen=True):
     version: str
 
 
-def default_rules(*, p_viral: float = 0.5, complaint_share: float = 0.5, hold_s: float = 60.0) -> RuleSet:
+def default_rules(
+    *, p_viral: float = 0.5, complaint_share: float = 0.5, hold_s: float = 60.0, wave_hold_s: float = 600.0
+) -> RuleSet:
     """Return the rules for a brand that wrote none.
 
     Args:
         p_viral: from which probability of crossing the viral line a story counts as going viral.
         complaint_share: from which share of complaints among its readable mentions a story counts as a complaint.
         hold_s: how long, in event time, a story must look so before anyone is told.
+        wave_hold_s: the same for a wave, which unlike a story runs away from nobody.
     """
     complaining = Complaining(share=complaint_share)
     growing = Growing(p_viral=p_viral)
     viral = GoingViral(complaining=complaining, growing=growing)
-    calmer_growth = Growing(p_viral=p_viral / 2, times=1.5, pace=growing.pace / 2, voices=growing.voices)
+    calmer_growth = Growing(
+        p_viral=p_viral / 2, times=1.5, pace=growing.pace / 2, past=growing.pace, voices=growing.voices
+    )
     calmer = GoingViral(
         complaining=Complaining(share=complaint_share * 0.7, promo=0.5),
         growing=calmer_growth,
@@ -103,7 +113,7 @@ def default_rules(*, p_viral: float = 0.5, complaint_share: float = 0.5, hold_s:
                 kinds=("wave",),
                 condition=InWave(share=complaint_share),
                 still=WaveLasts(),
-                hold_s=hold_s,
+                hold_s=wave_hold_s,
                 reason="{wave}, from {people}, not one story but many{about}",
             ),
             Rule(
@@ -132,24 +142,25 @@ def evaluate(rules: RuleSet, view: StoryView, memory: RuleMemory, now: float) ->
     ...     unread_share=0, cause=None, sources=(), quotes=())
     >>> decision, memory = evaluate(default_rules(), view, RuleMemory(), 60)
     >>> decision.action, memory
-    ('none', RuleMemory(since=(), severity=None, calm_since=None, fired=()))
+    ('none', RuleMemory(since=(), severity=None, calm_since=None, fired=(), peak=None, calmed=0))
     """
     since, fired, errors = _conditions(rules.rules, view, memory, now)
     on = [rule for rule in rules.rules if rule.name in fired]
     best = max(on, key=lambda rule: rank(rule.severity), default=None)
-    kept = RuleMemory(since=tuple(since.items()), fired=tuple(rule.name for rule in on), severity=memory.severity)
+    kept = structs.replace(memory, since=tuple(since.items()), fired=tuple(rule.name for rule in on), calm_since=None)
     standing = memory.severity
 
-    def decided(
-        severity: Severity, rule: str, reason: str, action: Literal["open", "raise", "lower", "close"]
-    ) -> Decision:
+    def decided(severity: Severity, rule: str, reason: str, action: Action) -> Decision:
         return Decision(action, severity, rule, reason, evidence(view), rules.version, errors)
 
-    if best is not None and (standing is None or rank(best.severity) > rank(standing)):
-        reason = best.reason.format_map(figures(view))
-        action: Literal["open", "raise"] = "open" if standing is None else "raise"
-        return decided(best.severity, best.name, reason, action), _at(kept, best.severity)
     nothing = Decision("none", standing or "info", "", "", (), rules.version, errors)
+    if best is not None and (standing is None or rank(best.severity) > rank(standing)):
+        if not _news(best.severity, view, memory):
+            return nothing, kept
+        reason = best.reason.format_map(figures(view))
+        higher = memory.peak is None or rank(best.severity) > rank(memory.peak)
+        risen = structs.replace(kept, severity=best.severity, peak=best.severity if higher else memory.peak)
+        return decided(best.severity, best.name, reason, "open" if standing is None else "raise"), risen
     if standing is None or (best is not None and best.severity == standing):
         return nothing, kept
 
@@ -157,13 +168,22 @@ def evaluate(rules: RuleSet, view: StoryView, memory: RuleMemory, now: float) ->
     calm_for = now - calm_since
     if best is None and calm_for >= CLOSE_AFTER_S:
         reason = f"calm for {lasting(calm_for)}: {_now(view)}"
-        return decided(standing, "calm", reason, "close"), RuleMemory(since=kept.since)
+        closed = structs.replace(kept, severity=None, calmed=view.voices)
+        return decided(standing, "calm", reason, "close"), closed
     target: Severity = best.severity if best is not None else "notify"
     if rank(standing) > rank(target) and calm_for >= LOWER_AFTER_S:
         reason = f"calmer for {lasting(calm_for)}: {_now(view)}; lowered from {standing} to {target}"
-        lowered = _at(kept, target, calm_since=calm_since if best is None else None)
+        still_calm = calm_since if best is None else None
+        lowered = structs.replace(kept, severity=target, calm_since=still_calm, calmed=view.voices)
         return decided(target, "calm", reason, "lower"), lowered
-    return nothing, _at(kept, standing, calm_since=calm_since)
+    return nothing, structs.replace(kept, calm_since=calm_since)
+
+
+def _news(severity: Severity, view: StoryView, memory: RuleMemory) -> bool:
+    """Return whether climbing to a severity is worth a page after the story came down before."""
+    if memory.peak is None or not memory.calmed or view.kind == "wave" or rank(severity) > rank(memory.peak):
+        return True
+    return view.voices >= FLARE * memory.calmed
 
 
 def _conditions(
@@ -190,11 +210,6 @@ def _conditions(
         if name in was_on or (holds and now - since[name] >= rule.hold_s):
             fired.add(name)
     return since, fired, tuple(errors)
-
-
-def _at(memory: RuleMemory, severity: Severity, *, calm_since: float | None = None) -> RuleMemory:
-    """Return the memory standing at `severity`."""
-    return RuleMemory(since=memory.since, fired=memory.fired, severity=severity, calm_since=calm_since)
 
 
 def _now(view: StoryView) -> str:

@@ -78,13 +78,16 @@ class RuleMemory(Struct, frozen=True):
 
     `since`: since when each condition has held; `fired`: the rules that have held through their hold-down and have
     not gone calm since; `severity`: where the story stands (None: no incident); `calm_since`: since when it deserves
-    less than that.
+    less than that. `peak` is the highest severity it ever stood at, `calmed` the number of people when it last came
+    down: a story must have grown since to climb back.
     """
 
     since: tuple[tuple[str, float], ...] = ()
     severity: Severity | None = None
     calm_since: float | None = None
     fired: tuple[str, ...] = ()
+    peak: Severity | None = None
+    calmed: int = 0
 
 
 class ConditionError(ValueError):
