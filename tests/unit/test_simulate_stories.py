@@ -135,3 +135,23 @@ def test_seeds_differ_in_tale_speed_hour_and_first_author():
     followers = sorted(story.first_followers for story in viral)
     assert followers[0] < 2_000
     assert followers[-1] > 6_000
+
+
+@pytest.mark.parametrize("line", [120, 1_000])
+def test_another_line_is_crossed_by_the_viral_story_alone(line):
+    stories = Simulation(Settings(stories=STORIES, rate=0, line=line), seed=6).truth().stories
+    assert [story.name for story in stories if story.viral] == ["viral"]
+    assert all(story.size <= 0.8 * line for story in stories if not story.viral)
+
+
+def test_a_stream_cut_short_tells_the_truth_of_what_was_emitted():
+    whole = Simulation(Settings(rate=300), seed=7)
+    records = list(whole.mentions())
+    viral = next(story for story in whole.truth().stories if story.viral)
+    cut = next(place for place, mention in enumerate(records) if mention.published_at >= viral.crossed_at)
+    short = Simulation(Settings(rate=300, limit=cut), seed=7)
+    assert list(short.mentions()) == records[:cut]
+    story = next(story for story in short.truth().stories if story.name == "viral")
+    assert story.size == story.line - 1
+    assert story.crossed_at is None
+    assert not story.viral

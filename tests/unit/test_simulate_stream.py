@@ -129,27 +129,13 @@ def test_the_rate_is_what_was_asked_for():
 
 
 def test_each_part_can_be_switched_off():
-    plain = Settings(
-        stories=(),
-        replies=0,
-        reposts=0,
-        quotes=0,
-        own_replies=0,
-        noise=0,
-        abroad=0,
-        edits=0,
-        deletes=0,
-        repeats=0,
-        days=2,
-    )
+    plain = Settings(stories=(), days=2, own_replies=0, **QUIET)
     assert {mention.kind for mention in Simulation(plain, seed=4).mentions()} == {"post", "review", "ticket", "call"}
     assert Simulation(plain, seed=4).truth().stories == ()
 
 
 def test_texts_are_many():
-    settings = Settings(
-        stories=(), replies=0, reposts=0, quotes=0, edits=0, deletes=0, repeats=0, noise=0, abroad=0, days=14
-    )
+    settings = Settings(stories=(), days=14, **QUIET)
     texts = [mention.text for mention in Simulation(settings, seed=5).mentions()]
     assert len(set(texts)) > 0.93 * len(texts)
 

@@ -62,5 +62,5 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ValueError("each share must be at least 0, and together at most 1")
         if unknown := set(self.stories) - set(STORIES):
             raise ValueError(f"no such story: {', '.join(sorted(unknown))}; there are {', '.join(STORIES)}")
-        if self.line is not None and self.line < 50:  # noqa: PLR2004 -- decoys need room below it
-            raise ValueError(f"line is {self.line}: below 50 mentions decoys would be viral too")
+        if self.line is not None and self.line < 120:  # noqa: PLR2004 -- decoys need room below it
+            raise ValueError(f"line is {self.line}: below 120 mentions decoys would be viral too")
