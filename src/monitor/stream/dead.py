@@ -20,7 +20,7 @@ from monitor.stream.topics import MAX_RECORD_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-QUIET_MS = 1500
+QUIET_MS = 1000
 """So long without a record is the topic's end: the embedded broker does not know its own end."""
 
 _OURS = frozenset({"reason", "detail", "topic", "partition", "offset", "cut"})

@@ -61,9 +61,7 @@ async def reset(
     for partition in range(identity.partitions):
         old = store.state(topic, partition)
         offset = begins[partition] if to == "beginning" else ends[partition]
-        state = PartitionState(topic, partition, identity.cluster, identity.topic_id, identity.partitions, offset)
-        if old is not None:
-            fresh = PartitionState(topic, partition, identity.cluster, identity.topic_id, identity.partitions, offset)
+        fresh = PartitionState(topic, partition, identity.cluster, identity.topic_id, identity.partitions, offset)
         state = replace(fresh, marks=old.marks, clock=old.clock) if old is not None else fresh
         store.reset(topic, state=state)
     return await standings(client, topic, store)
