@@ -57,7 +57,7 @@ def test_nothing_before_the_hold_down_has_passed():
 
 def test_a_flicker_within_the_calmer_condition_does_not_start_the_hold_down_anew():
     _, memory = evaluate(RULES, example_view(), RuleMemory(), NOW)
-    dip = example_view(spread=example_spread(p_viral=0.4))
+    dip = example_view(spread=example_spread(p_viral=0.25))
     decision, memory = evaluate(RULES, dip, memory, NOW + 61)
     assert decision.action == "none"  # it must hold at the moment it fires
     decision, _ = evaluate(RULES, example_view(), memory, NOW + 62)

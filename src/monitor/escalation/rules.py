@@ -67,7 +67,7 @@ class RuleSet(Struct, frozen=True):
 
 
 def default_rules(
-    *, p_viral: float = 0.5, complaint_share: float = 0.5, hold_s: float = 60.0, wave_hold_s: float = 600.0
+    *, p_viral: float = 0.35, complaint_share: float = 0.5, hold_s: float = 60.0, wave_hold_s: float = 600.0
 ) -> RuleSet:
     """Return the rules for a brand that wrote none.
 
@@ -114,7 +114,7 @@ def default_rules(
                 condition=InWave(share=complaint_share),
                 still=WaveLasts(),
                 hold_s=wave_hold_s,
-                reason="{wave}, from {people}, not one story but many{about}",
+                reason="{wave}, from {people}{about}",
             ),
             Rule(
                 name="spreading-notice",
