@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from monitor.simulate import STORIES, Settings, Simulation
+from monitor.brand.tree import BrandTree
+from monitor.simulate import STORIES, Settings, Simulation, brands_file
 
 SEEDS = range(100, 105)
 OWN = {"ZephanorAir", "ZephanorAirHelp", "TernTallow", "TernTallowCare", "PillowbyInns", "PillowbyHelp"}
@@ -155,3 +156,11 @@ def test_a_stream_cut_short_tells_the_truth_of_what_was_emitted():
     assert story.size == story.line - 1
     assert story.crossed_at is None
     assert not story.viral
+
+
+def test_the_brand_file_has_the_line_that_the_truth_states():
+    tree = BrandTree.load(brands_file())
+    truth = Simulation(Settings(rate=0), seed=8).truth()
+    for story in truth.stories:
+        assert tree.umbrella_of(story.brand) == story.umbrella
+        assert tree.viral_line(story.brand).size == story.line
