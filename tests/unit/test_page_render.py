@@ -19,7 +19,7 @@ ROUTES = Directory.of([Recipient(name="ana", channels=("terminal",))], [Route(re
 
 
 def opened(view):
-    _, memory = evaluate(default_rules(), view, RuleMemory(), START + 2400)
+    _, memory = evaluate(default_rules(), view, RuleMemory(), START + 1800)
     decision, _ = evaluate(default_rules(), view, memory, START + 2460)
     return decision, advance(None, from_decision(None, decision, view, START + 2460), ROUTES)
 

@@ -33,8 +33,9 @@ class Growing(Struct, frozen=True, kw_only=True):
     """The story is alive and is forecast to pass the viral line, is about to, or is past it.
 
     `p_viral`: at one chance in three it is worth waking someone: in simulated weeks an even chance comes when a third
-    of the line is passed, half an hour to two hours later, and the complaints that die do not reach either. `near` and `ahead_h`:
-    from this part of the line on, a pace that passes it within so many hours is enough, whatever the forecast says.
+    of the line is passed, half an hour to two hours later, and the complaints that die do not reach either. `near` and
+    `ahead_h`: from this part of the line on, a pace that passes it within so many hours is enough, whatever the
+    forecast says.
     Alive is what goes on at `times` the usual rate and at `pace` of the line an hour (`past` of it once it is past the
     line), with nothing quieter than `quiet_s` in between; without it, a story that has passed its line long ago would
     count for ever, and the next day's stragglers would open it again.
