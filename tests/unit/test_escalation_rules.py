@@ -241,6 +241,12 @@ def test_a_story_past_its_line_comes_down_once_it_stops_growing(expected):
     assert decision.action == "close"
 
 
+@pytest.mark.parametrize(("per_hour", "action"), [(19.0, "none"), (21.0, "open")])
+def test_the_stragglers_of_a_story_past_its_line_open_nothing(per_hour, action):
+    view = example_view(spread=example_spread(voices=500, per_hour=per_hour, expected_per_hour=0.0))
+    assert after_hold(view)[0].action == action
+
+
 def test_a_broken_rule_is_named_and_silences_no_other():
     def broken(view):
         raise ConditionError(view.story)

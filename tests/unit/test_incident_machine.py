@@ -78,7 +78,11 @@ def test_handing_over_needs_a_reason_and_is_counted():
 
 
 def test_reopening_keeps_the_owner_and_begins_a_new_cycle():
-    incident = after(by(Acknowledged), by(Resolved), by(Reopened, severity="crisis", rule="viral-crisis", at=900.0))
+    paged = by(Paged, pages=(Intent(ID, 1, "first", 0, 0, "ana", "sms"),))
+    assert after(paged).told
+    incident = after(
+        paged, by(Acknowledged), by(Resolved), by(Reopened, severity="crisis", rule="viral-crisis", at=900.0)
+    )
     assert (incident.state, incident.owner, incident.cycle, incident.severity) == ("open", "ana", 2, "crisis")
     assert incident.told == ()
     assert incident.acknowledged_at is None

@@ -172,6 +172,30 @@ async def test_retry_after_is_kept_and_the_receiver_left_alone_meanwhile():
     assert {house.outbox.status(k) for k in ("k1", "k2")} == {"accepted"}
 
 
+def test_the_page_itself_waits_as_long_as_the_receiver_asked_whoever_claims_it_next():
+    asked = Delivery("retry", "HTTP 503", retry_after=900.0)
+    fate = Policy().after(page(attempts=1), asked, exactly_once=True, now=START, random=Random(1))
+    assert (fate.status, fate.next_try_at) == ("waiting", START + 900.0)
+
+
+async def test_a_lease_that_was_lost_before_the_send_is_left_alone():
+    channel = Channel()
+    house = House(channel)
+    house.outbox.put(page())
+    claim = house.outbox.claim
+
+    async def late(*args, **kwargs):
+        pages = await claim(*args, **kwargs)
+        house.clock.advance(31)
+        return pages
+
+    house.outbox.claim = late
+    await house.dispatcher.step()
+    assert channel.sent == []
+    assert house.counts.errors == {}
+    assert house.outbox.receipts == []
+
+
 async def test_a_dead_receiver_costs_few_sends_and_holds_up_nobody():
     channel = Channel(lambda page, n: LATER if page.recipient == "dead" else YES)
     house = House(channel)
