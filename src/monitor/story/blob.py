@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from monitor.story.meaning import Mean
 from monitor.story.story import Exemplar, Story
-from monitor.story.types import Saying  # noqa: TC001 -- msgspec reads the annotations at run time
+from monitor.story.types import Saying
 
 if TYPE_CHECKING:
     from monitor.story.lexicon import Lexicon
@@ -38,6 +39,7 @@ class _Blob(msgspec.Struct, array_like=True, frozen=True):
     absorbed: list[str]
     sayings: tuple[Saying | None, Saying | None, Saying | None]
     returned_after_s: float | None = None
+    mean: Mean | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -75,6 +77,7 @@ def _pack(story: Story, exemplars: int, words: int, names: int) -> bytes:
             story.absorbed[-2 * names :],
             (story.first, story.biggest, story.latest),
             story.returned_after_s,
+            story.mean,
         )
     )
 
@@ -107,4 +110,5 @@ def unpack(blob: bytes, lexicon: Lexicon) -> Story:
     story.links, story.tags, story.absorbed = kept.links, kept.tags, kept.absorbed
     story.first, story.biggest, story.latest = kept.sayings
     story.returned_after_s = kept.returned_after_s
+    story.mean = kept.mean
     return story

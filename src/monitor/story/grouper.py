@@ -12,6 +12,7 @@ from monitor.story.blob import pack, unpack
 from monitor.story.duplicates import signature
 from monitor.story.evidence import Evidence
 from monitor.story.lexicon import Lexicon
+from monitor.story.meaning import Meaning
 from monitor.story.read import borrow, is_suspect, make_share, parents
 from monitor.story.recent import Recent
 from monitor.story.story import EXEMPLAR_CHARS, Exemplar, Story
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rensa import RMinHash
 
     from monitor.sentiment.reading import ReadMention
+    from monitor.story.meaning import Vector
 
 Found = tuple[str, How, float]
 """A story, why, and how sure (0 to 1)."""
@@ -38,7 +40,7 @@ TAG_WORDS = 2
 
 
 class Grouper:
-    """Puts mentions into stories: by thread, by near-duplicate text, by link, by rare hashtag, or into a new one.
+    """Puts mentions into stories: by thread, near-duplicate text, link, rare hashtag or meaning, or into a new one.
 
     Deterministic: the same mentions in the same order give the same stories with the same ids. Memory is bounded by
     `settings`. Not thread-safe. A mention must be placed once; telling repeats is the caller's task.
@@ -57,6 +59,7 @@ class Grouper:
         self._gone: list[str] = []
         self._evidence = Evidence()
         self.lexicon = Lexicon()
+        self._meaning = Meaning(self.lexicon, self.settings.meaning)
 
     # What can be asked
 
@@ -102,6 +105,10 @@ class Grouper:
             if not found:
                 found += self._by_name(text, m)
         returned = self._returned(sketch, text, m) if not found and not share.own else None
+        raw, x = self._embedded(m, text)
+        if x is not None and not found and returned is None:
+            alike = self._meaning.find(x, text.content, lambda story: self._same_brand(m, story))
+            found = [(alike[0].id, "meaning", alike[1])] if alike else []
         story, how, score, merges = self._settle(found, returned, m)
         if share.complaint is None and share.negative is None and not share.own and not text.words:
             origin = next((known[1] for key in above if (known := self._keys.get(key))), None)
@@ -109,7 +116,29 @@ class Grouper:
         if how == "duplicate" and is_suspect(m, text, self.settings):
             share = replace(share, suspect=True)
         self._count_in(story, m, text=text, share=share, sketch=sketch, above=above, how=how)
+        if raw is not None and x is not None:
+            self._meaning.learn(story, raw, x, self._weight(how))
+            story, more = self._grown(story)
+            merges += more
         return Placement(story.id, how, merges, share, score)
+
+    def _embedded(self, m: ReadMention, text: Text) -> tuple[Vector | None, Vector | None]:
+        """Return the mention's embedding and its direction; nothing for an own or empty text."""
+        if m.own or m.reading is None or not text.content:
+            return None, None
+        raw = self._meaning.read(m.reading.model, m.reading.vector)
+        return raw, None if raw is None else self._meaning.direction(raw)
+
+    def _weight(self, how: How) -> float:
+        return self.settings.thread_weight if how == "thread" else 1.0
+
+    def _grown(self, story: Story) -> tuple[Story, tuple[Merge, ...]]:
+        """Merge the story that just grew with another about the same matter, if there is one."""
+        near = self._meaning.near(story, lambda other: _share_brand(story, other))
+        if near is None:
+            return story, ()
+        story, merge = self._merge(story, near[0], "meaning")
+        return story, (merge,)
 
     def _by_thread(self, m: ReadMention, above: tuple[str, ...], related: str | None) -> list[Found]:
         """Find the stories of its parents, of those that await it, and of those that await the same parent."""
@@ -217,6 +246,7 @@ class Grouper:
         into, src = sorted((one, two), key=lambda s: (-(s.size + s.own_replies), s.first_at, s.id))
         self._evidence.hand_over(src, into)
         into.absorb(src)
+        self._meaning.merge(src, into)
         del self._stories[src.id]
         self._singles.pop(src.id, None)
         self._aliases.put(src.id, into.id)
@@ -233,7 +263,7 @@ class Grouper:
         above: tuple[str, ...],
         how: How,
     ) -> None:
-        story.add(m, text, share)
+        story.add(m, text, share, self._weight(how))
         self._keys.put(m.key, (story.id, share))
         for parent in above:
             if self._keys.get(parent) is None:
@@ -273,7 +303,10 @@ class Grouper:
         closed.
         """
         story = self.story(story_id)
-        story.remove(share, take_apart(m.text) if m else None)
+        text = take_apart(m.text) if m else None
+        story.remove(share, text)
+        if m is not None and text is not None and (raw := self._embedded(m, text)[0]) is not None:
+            self._meaning.withdraw(story, raw, 1.0)
         self._evidence.forget_text(story, share.key)
         self._keys.pop(share.key)
         if story.size + story.own_replies <= 0:
@@ -291,6 +324,8 @@ class Grouper:
 
     def _close(self, story_id: str, *, remember: bool = True) -> None:
         story = self._stories.pop(story_id)
+        story.mean = self._meaning.export(story_id) or story.mean
+        self._meaning.drop(story_id)
         self._singles.pop(story_id, None)
         self._evidence.forget(story)
         for old in story.absorbed:
@@ -311,13 +346,16 @@ class Grouper:
 
     def dump(self, story_id: str) -> bytes:
         """Return a live story as bytes, at most `blob.MOST_BYTES`. Raises KeyError if it is closed."""
-        return pack(self.story(story_id))
+        story = self.story(story_id)
+        story.mean = self._meaning.export(story.id) or story.mean
+        return pack(story)
 
     def restore(self, blobs: Iterable[bytes]) -> None:
         """Take stored live stories in, as after a start. Raises `StoryBlobError` for one that cannot be read."""
         for story in sorted((unpack(blob, self.lexicon) for blob in blobs), key=lambda s: (s.last_at, s.id)):
             self.lexicon.relearn(story.words, story.size)
             self._admit(story)
+            self._meaning.adopt(story, story.mean)
 
     def revive(self, blob: bytes, now: float | None = None) -> str:
         """Take a closed story back and return its id; with `now` its `returned_after_s` says how long it was silent."""
@@ -330,6 +368,7 @@ class Grouper:
         self._forget_closed(story.id)
         story.returned_after_s = None if now is None else max(0.0, now - story.last_at)
         self._admit(story)
+        self._meaning.adopt(story, story.mean, learn=False)
 
     def _admit(self, story: Story) -> None:
         self._forget_closed(story.id)
@@ -341,3 +380,7 @@ class Grouper:
             if old not in self._stories:
                 self._aliases.put(old, story.id)
         self._touch(story)
+
+
+def _share_brand(one: Story, two: Story) -> bool:
+    return not one.brands or not two.brands or any(brand in two.brands for brand in one.brands)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import log
 
 MOST_WORDS = 60_000
+PRIOR = 30.0
+LEAST = 0.05
 
 
 class Lexicon:
@@ -13,7 +15,7 @@ class Lexicon:
     >>> lexicon = Lexicon()
     >>> for words in (("flight", "late"), ("flight", "guitar")):
     ...     lexicon.learn(words)
-    >>> lexicon.weight("guitar") > lexicon.weight("flight")
+    >>> lexicon.rarity("guitar") > lexicon.rarity("flight")
     True
     """
 
@@ -48,6 +50,9 @@ class Lexicon:
         self.texts /= 2
         self.words /= 2
 
-    def weight(self, word: str) -> float:
-        """Return the word's inverse document frequency, smoothed: 1 for a word in every text."""
-        return log((1.0 + self.texts) / (1.0 + self.counts.get(word, 0.0))) + 1.0
+    def rarity(self, word: str) -> float:
+        """Return the word's inverse document frequency, next to nothing for one in every text.
+
+        As if `PRIOR` texts had been read before, so that the first words do not all count as common.
+        """
+        return max(LEAST, log((PRIOR + self.texts) / (1.0 + PRIOR / 50 + self.counts.get(word, 0.0))))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from monitor.sentiment.reading import ReadMention
     from monitor.story.lexicon import Lexicon
+    from monitor.story.meaning import Mean
 
 MOST_WORDS = 64
 MOST_EXEMPLARS = 5
@@ -81,6 +82,7 @@ class Story:
         "latest",
         "lexicon",
         "links",
+        "mean",
         "negative",
         "own_replies",
         "positive",
@@ -125,16 +127,17 @@ class Story:
         self.first: Saying | None = None
         self.biggest: Saying | None = None
         self.latest: Saying | None = None
+        self.mean: Mean | None = None
         self.returned_after_s: float | None = None
 
-    def add(self, m: ReadMention, text: Text, share: Share) -> None:
-        """Count a mention in, keep its words, and quote it if it is the first, the latest or the biggest."""
+    def add(self, m: ReadMention, text: Text, share: Share, weight: float = 1.0) -> None:
+        """Count a mention in, keep its words `weight` times, and quote it if it is first, latest or biggest."""
         self.first_at = min(self.first_at, share.at)
         self.last_at = max(self.last_at, share.at)
         self._count(share, 1)
         if share.own:
             return
-        self.add_words(text.content, 1.0)
+        self.add_words(text.content, weight)
         if m.text and not m.text.isspace():
             self._quote(m)
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from monitor.story.meaning import MeaningSettings
+
 How = Literal["new", "thread", "duplicate", "link", "hashtag", "meaning", "returned"]
 """Why a mention stands in its story. `returned`: it brought a closed story back."""
 
@@ -81,7 +83,8 @@ class StorySettings(Struct, frozen=True, kw_only=True):
 
     `idle_s`: a story that nobody spoke of for so long is closed. `max_stories` live ones are kept per umbrella, the
     least useful single mentions going first. `recent_keys` mentions, `closed_stories` closed stories and `max_pending`
-    replies whose parent has not come yet are remembered.
+    replies whose parent has not come yet are remembered. A reply weighs `thread_weight` in its story's meaning: people
+    answer all sorts of things.
     """
 
     idle_s: float = 72 * 3600.0
@@ -95,3 +98,5 @@ class StorySettings(Struct, frozen=True, kw_only=True):
     copy_words: int = 8
     young_s: float = 30 * 86400.0
     small_followers: int = 20
+    thread_weight: float = 0.3
+    meaning: MeaningSettings = MeaningSettings()
