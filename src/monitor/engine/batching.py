@@ -29,6 +29,10 @@ MAX_ITEMS = 256
 MAX_RECORD_BYTES = 512 * 1024
 """Bytes in one record of `readings`."""
 
+SOON_S = 5.0
+"""Ticks that follow each other sooner are one. Others all stay: time has to pass step by step where nothing happens, or
+a hold-down would end only with the next mention."""
+
 KEPT_TEXT = 2000
 """Characters of a text that go on: enough to group, to quote and to show."""
 
@@ -118,7 +122,8 @@ class Batcher:
     def tick(self, partition: int, at: float) -> None:
         """Tell every partition of `readings` how far `partition` of `mentions` has been read."""
         for items in self._items:
-            if items and isinstance(items[-1], Tick) and items[-1].partition == partition:
+            last = items[-1] if items else None
+            if isinstance(last, Tick) and last.partition == partition and at - last.at < SOON_S:
                 items.pop()  # nothing came in between: the later time says it all
             items.append(Tick(partition, at))
 

@@ -31,11 +31,12 @@ class LooseRow(Struct, frozen=True):
     """A mention that cannot be counted by itself.
 
     An edit or delete needs its target; a reply or repost that names no brand counts if the story that it refers to was
-    known somewhere. `refers` is the key that decides: found among the ids seen means stored.
+    known somewhere. `refers` is the key that decides: found among the ids seen means stored. The store makes a row
+    `settled` when it counts it for good.
     """
 
     key: bytes
-    kind: Literal["tombstone", "reference"]
+    kind: Literal["tombstone", "reference", "settled"]
     refers: bytes
     published_at: float
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from monitor.engine.changes import Changes, LooseRow, SeenRow
 from monitor.engine.records import Marker, ReadingBatch, Tick, id_key, partition_of
-from monitor.engine.umbrella import UmbrellaEngine, UmbrellaSettings
+from monitor.engine.umbrella import Amendment, UmbrellaEngine, UmbrellaSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,6 +139,8 @@ class PartitionEngine:
             if origin.offset <= floor.get(origin.partition, -1):
                 continue  # a scoring worker's repeat: counted when it first came
             watermarks[origin.partition] = max(origin.offset, watermarks.get(origin.partition, -1))
+            if wall is not None and wall - origin.appended_at > self.settings.behind_after_s:
+                self._fall_behind(origin.appended_at)
             if isinstance(item, Marker):
                 changes.account[item.outcome] += 1
             else:
@@ -229,7 +231,7 @@ class PartitionEngine:
         awaited = known.get(key, {}).get(self._waiting_room)
         row = engine.take(m, key, related, behind=self.behind, changes=changes)
         if awaited is not None:
-            row = engine.amend(row, awaited, m.published_at)
+            row = engine.amend(row, _amendment(awaited), m.observed_at, changes)
         known.setdefault(key, {})[umbrella] = row
         changes.seen[key, umbrella] = row
 
@@ -245,16 +247,17 @@ class PartitionEngine:
         """An edit or delete, sent to every partition: changes its target, or waits for it in this partition."""
         rows = known.setdefault(target, {})
         room = self._waiting_room
-        waiting = SeenRow(target, room, "awaited", m.published_at, None, m.revision, UmbrellaEngine.amendment(m))
+        amendment = UmbrellaEngine.amendment(m)
         mine = sorted(u for u, row in rows.items() if row.state == "stored" and self._owns(u))
         for umbrella in mine:
-            row = self._umbrella(umbrella).amend(rows[umbrella], waiting, m.observed_at)
+            row = self._umbrella(umbrella).amend(rows[umbrella], amendment, m.observed_at, changes)
             rows[umbrella] = row
             changes.seen[target, umbrella] = row
         old = rows.get(room)
-        if not mine and (old is None or old.revision <= m.revision):
-            rows[room] = waiting
-            changes.seen[target, room] = waiting
+        if not mine and (old is None or _amendment(old).version < amendment.version):
+            asked = msgspec.msgpack.encode(amendment)
+            rows[room] = SeenRow(target, room, "awaited", m.published_at, None, m.revision, asked)
+            changes.seen[target, room] = rows[room]
         if not m.counted:
             return None
         if key in loose:
@@ -271,13 +274,22 @@ class PartitionEngine:
         clock = min(marks.ticks.values())
         if clock <= marks.clock:
             return
-        marks.clock = clock
         caught_up_since: float | None = None
         if wall is not None:
             lag = wall - clock
-            if marks.behind_since is None and lag > self.settings.behind_after_s:
-                marks.behind_since = clock
+            if lag > self.settings.behind_after_s:
+                self._fall_behind(clock)
             elif marks.behind_since is not None and lag < self.settings.behind_after_s / 2:
                 caught_up_since, marks.behind_since = marks.behind_since, None
+        marks.clock = clock
         for umbrella in self._umbrellas.values():
             umbrella.tick(clock, behind=self.behind, caught_up_since=caught_up_since, changes=changes)
+
+    def _fall_behind(self, at: float) -> None:
+        """Decide nothing any more: since the last tick, or since `at` where there was none."""
+        if self.marks.behind_since is None:
+            self.marks.behind_since = min(self.marks.clock or at, at)
+
+
+def _amendment(row: SeenRow) -> Amendment:
+    return msgspec.msgpack.decode(row.share or b"", type=Amendment)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from monitor.brand.tree import BrandTree
     from monitor.escalation.rules import RuleSet
     from monitor.escalation.types import Decision, StoryView
+    from monitor.story.story import Story
+    from monitor.story.types import Placement
 
 
 class UmbrellaSettings(Struct, frozen=True):
@@ -41,8 +43,15 @@ class UmbrellaSettings(Struct, frozen=True):
     expire_s: float = 600.0
 
 
+Version = tuple[int, int, float, str]
+"""Which words of a mention stand, the highest: by revision, then post < edit < delete, then time, then id."""
+
+FINAL = 2**63
+"""The revision of a delete that gives none: what its author took back without a number stays gone."""
+
+
 class Contribution(Struct, frozen=True, array_like=True):
-    """What one mention gave, as kept beside its id: enough to take it out again."""
+    """What one mention gave, as kept beside its id: enough to take it out again. Deleted, it has no share."""
 
     share: Share | None
     voice: int
@@ -50,12 +59,14 @@ class Contribution(Struct, frozen=True, array_like=True):
     kind: str
     complaint: float | None
     at: float
+    version: Version = (0, 0, 0.0, "")
+    brands: tuple[str, ...] = ()
 
 
 class Amendment(Struct, frozen=True, array_like=True):
-    """What an edit or delete asks for. `complaint` and `text` are the edit's own; a delete has neither."""
+    """What an edit or delete asks for; a delete has no mention."""
 
-    delete: bool
+    version: Version
     mention: ReadMention | None = None
 
 
@@ -93,9 +104,10 @@ class UmbrellaEngine:
         self._touched_brands: set[str] = set()
         self._merged: list[tuple[str, str]] = []
         self._closed: list[str] = []
+        self._erased: set[str] = set()  # nothing is left of them
         self._clock = 0.0
-        self._tides_judged_at = 0.0
-        self._expired_at = 0.0
+        self._tide_slot = 0.0
+        self._expire_slot = 0.0
 
     @property
     def live_stories(self) -> int:
@@ -110,15 +122,9 @@ class UmbrellaEngine:
         related = self._resolve(related)
         if m.own and related is None:
             return SeenRow(key, self.name, "stored", m.published_at)  # the brand's own words are no voice
-        placement = self._grouper.place(m, related)
-        for merge in placement.merges:
-            self._merge(merge.src, merge.into, changes)
+        placement = self._place(m, related, changes)
         story = placement.story
-        self._touched.add(story)
-        spread = self._spreads.get(story)
-        if spread is None:
-            spread = self._spreads[story] = StorySpread()
-            self._minds[story] = _Mind()
+        spread = self._spreads[story]
         if m.own:
             return SeenRow(key, self.name, "stored", m.published_at, story)
         voice = voice_hash(m.voice)
@@ -128,41 +134,77 @@ class UmbrellaEngine:
         self._dirty.add(story)
         if not m.repost_of and spread.voices < TIDE_VOICES:
             self._hear(m, complaint, voice, share.cause if share is not None else None)
-        given = Contribution(share, voice, m.followers, m.kind, complaint, m.published_at)
+        version = (m.revision, 0, m.published_at, m.id)
+        given = Contribution(share, voice, m.followers, m.kind, complaint, m.published_at, version, m.brands)
         if not behind:
             self._judge_if_due(story, changes)
         return SeenRow(key, self.name, "stored", m.published_at, story, m.revision, msgspec.msgpack.encode(given))
 
-    @staticmethod
-    def amendment(m: ReadMention) -> bytes:
-        """Return what an edit or delete asks for, to be kept until its target comes."""
-        return msgspec.msgpack.encode(Amendment(m.kind == "delete", None if m.kind == "delete" else m))
+    def _place(self, m: ReadMention, related: str | None, changes: Changes) -> Placement:
+        """Let the grouper place a mention, and follow its merges."""
+        placement = self._grouper.place(m, related)
+        for merge in placement.merges:
+            self._merge(merge.src, merge.into, changes)
+        story = placement.story
+        self._touched.add(story)
+        self._erased.discard(story)
+        if story not in self._spreads:
+            self._spreads[story] = StorySpread()
+            self._minds.setdefault(story, _Mind())
+        return placement
 
-    def amend(self, row: SeenRow, by: SeenRow, at: float) -> SeenRow:
-        """Apply an edit or delete to a mention already counted; the highest revision wins."""
+    @staticmethod
+    def amendment(m: ReadMention) -> Amendment:
+        """Return what an edit or delete asks for, as it is kept until its target comes."""
+        if m.kind == "delete":
+            return Amendment((m.revision or FINAL, 2, m.published_at, m.id))
+        return Amendment((m.revision, 1, m.published_at, m.id), m)
+
+    def amend(self, row: SeenRow, amendment: Amendment, at: float, changes: Changes) -> SeenRow:
+        """Apply an edit or delete to a mention already counted; the highest version wins, whatever the order."""
         self._clock = max(self._clock, at)
-        amendment = msgspec.msgpack.decode(by.share or b"", type=Amendment)
-        stale = by.revision < row.revision or (by.revision == row.revision and not amendment.delete)
-        if row.share is None or (stale and row.revision > 0):
-            return msgspec.structs.replace(row, revision=max(row.revision, by.revision))
+        if row.share is None:
+            return row  # the brand's own words gave nothing
         given = msgspec.msgpack.decode(row.share, type=Contribution)
+        if amendment.version <= given.version:
+            return row
         story = self._resolve(row.story)
-        new: Contribution | None = None
-        if story is not None and story in self._spreads:
+        share = given.share
+        if share is not None and story is not None and story in self._spreads and story in self._grouper:
+            self._grouper.withdraw(story, share)
+            self._spreads[story].withdraw(given.at, given.voice, given.followers, given.kind, given.complaint)
             self._touched.add(story)
             self._dirty.add(story)
+            if story not in self._grouper:
+                self._erased.add(story)
             share = None
-            if amendment.mention is not None:  # the new words first, so that a story of one does not end in between
-                share = self._grouper.place(amendment.mention, story).share
-            if given.share is not None:
-                self._grouper.withdraw(story, given.share)
-            spread = self._spreads[story]
-            spread.withdraw(given.at, given.voice, given.followers, given.kind, given.complaint)
-            if share is not None:
-                spread.observe(given.at, given.voice, given.followers, given.kind, share.complaint)
-                new = Contribution(share, given.voice, given.followers, given.kind, share.complaint, given.at)
-        kept = msgspec.msgpack.encode(new) if new is not None else None
-        return msgspec.structs.replace(row, revision=max(row.revision, by.revision), share=kept, story=story)
+        if share is None and amendment.mention is not None:  # else it is deleted, or its story is closed for long
+            story, share = self._again(amendment.mention, given, story, changes)
+        complaint = share.complaint if share is not None else None
+        new = msgspec.structs.replace(given, share=share, complaint=complaint, version=amendment.version)
+        revision = max(row.revision, min(amendment.version[0], FINAL - 1))
+        return msgspec.structs.replace(row, revision=revision, share=msgspec.msgpack.encode(new), story=story)
+
+    def _again(
+        self, edit: ReadMention, given: Contribution, story: str | None, changes: Changes
+    ) -> tuple[str, Share | None]:
+        """Place a mention whose words were taken out with its new ones: same id, time and brands as before."""
+        mention = msgspec.structs.replace(
+            edit,
+            umbrella=self.name,
+            brands=given.brands,
+            id=edit.target or edit.id,
+            kind=given.kind,
+            published_at=given.at,
+            target=None,
+            own=False,
+        )
+        placement = self._place(mention, story, changes)
+        share = placement.share
+        complaint = share.complaint if share is not None else None
+        self._spreads[placement.story].observe(given.at, given.voice, given.followers, given.kind, complaint)
+        self._dirty.add(placement.story)
+        return placement.story, share
 
     def _resolve(self, story: str | None) -> str | None:
         while story is not None and story in self._aliases:
@@ -180,7 +222,7 @@ class UmbrellaEngine:
         if gone is not None:
             self._spreads.setdefault(into, StorySpread()).absorb(gone)
         kept = self._minds.setdefault(into, _Mind())
-        if mind is not None and mind.memory.severity is not None and kept.memory.severity is None:
+        if mind is not None and _more(mind.memory, kept.memory):
             self._remember(into, kept, mind.memory)
         if mind is not None and mind.crossed_at is not None and kept.crossed_at is None:
             kept.crossed_at = mind.crossed_at
@@ -217,10 +259,10 @@ class UmbrellaEngine:
             for story in sorted(self._due(now)):
                 if story in self._grouper:
                     self._judge(story, changes, watch_only=behind)
-            if now - self._tides_judged_at >= self._settings.tide_s:
+            if _slot(now, self._settings.tide_s) > self._tide_slot:
                 self._judge_tides(changes, watch_only=behind)
-        if now - self._expired_at >= self._settings.expire_s:
-            self._expired_at = now
+        if _slot(now, self._settings.expire_s) > self._expire_slot:
+            self._expire_slot = _slot(now, self._settings.expire_s)
             self._expire(now)
 
     def _due(self, now: float) -> list[str]:
@@ -282,8 +324,8 @@ class UmbrellaEngine:
             changes.events.append(Act(self._clock, view, decision, since))
 
     def _judge_tides(self, changes: Changes, *, watch_only: bool = False, since: float | None = None) -> None:
-        self._tides_judged_at = self._clock
         now = self._clock
+        self._tide_slot = max(self._tide_slot, _slot(now, self._settings.tide_s))
         self._lines.clear()
         for brand in sorted(self._brands):
             watch = self._brands[brand]
@@ -336,7 +378,14 @@ class UmbrellaEngine:
         entry = self._grouper.story(story)
         brand = entry.brand() or self.name
         figures = spread.assess(self._clock, self._line(brand))
-        return story_view(entry, brand, figures)
+        return story_view(entry, brand, figures, self._brands_hit(entry))
+
+    def _brands_hit(self, story: Story) -> int:
+        """Count the brands, none an ancestor of another, that each hold a tenth of the story or more."""
+        least = max(story.size / 10, 3)
+        named = {brand for brand, n in story.brands.items() if n >= least}
+        above = {ancestor for brand in named for ancestor in self._tree.ancestors(brand)}
+        return max(len(named - above), 1)
 
     # -- to and from the store
 
@@ -351,8 +400,14 @@ class UmbrellaEngine:
         for story in self._touched:
             if story in self._grouper:  # else a flood has pushed it out of memory
                 changes.stories[self.name, story] = self._row(story)
+            elif story in self._erased:
+                changes.stories[self.name, story] = StoryRow(
+                    self.name, story, "", "story", "", 0, 0, 0.0, self._clock, None, closed=True, merged_into=None,
+                    state=b"",
+                )  # fmt: skip
         self._touched.clear()
-        changes.closed += [(self.name, story) for story in self._closed]
+        self._erased.clear()
+        changes.closed += [(self.name, story) for story in self._closed if story not in self._grouper]
         self._closed.clear()
         for brand in self._touched_brands:
             changes.tides[self.name, brand] = TideRow(self.name, brand, self._brands[brand].dump())
@@ -380,8 +435,10 @@ class UmbrellaEngine:
         )
 
     def restore(self, stories: Iterable[StoryRow], tides: Iterable[TideRow], clock: float) -> None:
-        """Take up what the store kept."""
+        """Take up what the store kept, as it stood at `clock`."""
         self._clock = clock
+        self._tide_slot = _slot(clock, self._settings.tide_s)
+        self._expire_slot = _slot(clock, self._settings.expire_s)
         blobs = []
         for row in stories:
             if row.merged_into is not None:
@@ -391,6 +448,7 @@ class UmbrellaEngine:
             blobs.append(kept.story)
             self._spreads[row.story] = StorySpread.load(kept.spread)
             self._minds[row.story] = kept.mind
+            self._dirty.add(row.story)  # its last mention may not have been judged
             if kept.mind.memory != RuleMemory():
                 self._held.add(row.story)
         self._grouper.restore(blobs)
@@ -403,6 +461,18 @@ class UmbrellaEngine:
 def _undecided(new: RuleMemory, old: RuleMemory) -> RuleMemory:
     """Return what is remembered when nothing may be decided: hold-downs run on, the severity stays."""
     return msgspec.structs.replace(new, severity=old.severity, calm_since=old.calm_since)
+
+
+def _slot(now: float, every: float) -> float:
+    """Return which stretch of `every` seconds `now` lies in: what happens once a stretch needs no memory of its own."""
+    return now // every
+
+
+def _more(one: RuleMemory, other: RuleMemory) -> bool:
+    """Return whether `one` has more to remember than `other`: where two stories stand when they become one."""
+    if (one.severity is None) != (other.severity is None):
+        return one.severity is not None
+    return other == RuleMemory()
 
 
 TIDE_VOICES = 8

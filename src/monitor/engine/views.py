@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from monitor.story.story import Story
 
 
-def story_view(story: Story, brand: str, spread: Spread) -> StoryView:
+def story_view(story: Story, brand: str, spread: Spread, brands_hit: int = 1) -> StoryView:
     """Return what is known of a story at this moment."""
     shares = story.shares()
     return StoryView(
@@ -36,5 +36,6 @@ def story_view(story: Story, brand: str, spread: Spread) -> StoryView:
         phrases=tuple(story.phrases()),
         authentic_share=story.authentic_share,
         promo_share=story.promo_share,
+        brands_hit=brands_hit,
         spread=spread,
     )
