@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 if TYPE_CHECKING:
@@ -35,19 +35,30 @@ class Store:
 
     SQLite runs in WAL mode with `BEGIN IMMEDIATE`, so that a transaction that has begun can also write; it is for one
     host and a local disk.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+
+    Raises:
+        StoreError: the URL is none that can be used, or the folder of the file cannot be made.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        parsed = make_url(url)
+        parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(Path(parsed.database).parent)
             self.engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
             _listen_sqlite(self.engine)
         else:
-            self.engine = create_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_recycle=1800)
+            try:
+                self.engine = create_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_recycle=1800)
+            except ModuleNotFoundError as error:
+                raise StoreError(
+                    f"PostgreSQL's driver is missing ({error.name}): pip install 'mention-monitor[postgres]'."
+                ) from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     def transact(self, work: Callable[[Connection], T]) -> T:
@@ -112,6 +123,28 @@ class Store:
         """Let go of the connections."""
         self._thread.shutdown(wait=True)
         self.engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    """Read a store's URL; psycopg 3 is PostgreSQL's driver unless the URL names another."""
+    mend = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"The store's URL cannot be read: {mend}.") from error
+    name = parsed.get_backend_name()
+    if name not in {"sqlite", "postgresql", "postgres"}:
+        raise StoreError(f"The store cannot be kept in {name!r}: {mend}.")
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in {"postgresql", "postgres"} else parsed
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {folder} for the store cannot be made ({error.strerror}): name another file in store.url."
+        ) from error
 
 
 def _listen_sqlite(engine: Engine) -> None:

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 BACKLOG_HOLD_S = 5.0
 """Real seconds that the page about a backlog is held, so that what other partitions find is on it too."""
 
+BACKLOG_LOCK = 7_225_001
+"""PostgreSQL's advisory lock for whoever looks for a page about a backlog to join. SQLite has one writer anyway."""
+
 TRIES = 5
 COPIED = (
     "key", "incident", "umbrella", "brand", "severity", "purpose", "recipient", "channel", "decided_at", "created_at",
@@ -217,6 +220,8 @@ class IncidentWriter:
 
     def _queue_backlog(self, pages: Sequence[Page], since: float, at: float) -> None:
         """Put an incident's pages on the one page per person that tells what the backlog left behind."""
+        if self._connection.dialect.name == "postgresql":  # one row per person, though workers write side by side
+            self._connection.execute(select(func.pg_advisory_xact_lock(BACKLOG_LOCK)))
         groups: dict[tuple[str, str], str] = {}
         for page in pages:
             lane = (page.recipient, page.channel)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BACKLOG_PATIENCE_S = 600.0
 """How long a page about a backlog waits for the other partitions to catch up, so that a person gets one."""
 
+BACKLOG_LAG_S = 300.0
+"""A partition whose clock is so far behind still has to catch up, even if it has not noticed yet."""
+
 
 class OutboxStore:
     """Implements `monitor.page.outbox.Outbox`; every method is one short transaction on the store's thread."""
@@ -62,7 +65,12 @@ class OutboxStore:
                     and_(
                         outbox.c.purpose == "backlog",
                         outbox.c.created_at > now - BACKLOG_PATIENCE_S,
-                        exists().where(partition_state.c.behind.is_(True)),
+                        exists().where(
+                            or_(
+                                partition_state.c.behind.is_(True),
+                                and_(partition_state.c.clock > 0, partition_state.c.clock < now - BACKLOG_LAG_S),
+                            )
+                        ),
                     )
                 ),
             )
@@ -96,7 +104,7 @@ class OutboxStore:
 
         def work(connection: Connection) -> Standing | None:
             row = connection.execute(select(outbox).where(outbox.c.key == key).with_for_update()).one_or_none()
-            if row is None or row.settled or row.lease_owner != owner or (row.lease_until or 0.0) < now:
+            if row is None or row.settled or row.lease_owner != owner or (row.lease_until or 0.0) <= now:
                 return None
             if row.status not in {"leased", "sending"}:
                 return None
@@ -174,7 +182,7 @@ class OutboxStore:
     async def reclaim(self, now: float) -> list[Reclaimed]:
         """Take back every page whose lease has run out."""
         query = select(outbox).where(
-            outbox.c.settled.is_(False), outbox.c.status.in_(["leased", "sending"]), outbox.c.lease_until < now
+            outbox.c.settled.is_(False), outbox.c.status.in_(["leased", "sending"]), outbox.c.lease_until <= now
         )
 
         def look() -> bool:

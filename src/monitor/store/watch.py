@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
@@ -201,24 +201,37 @@ class WatchStore:
 
     def _purge(self, connection: Connection, partition: int, before: float) -> None:
         """Forget ids older than the retention; what was loose is settled in the account first."""
-        old = (loose.c.partition == partition) & (loose.c.published_at < before)
-        is_found = found()
-        settled: dict[str, int] = {}
-        for kind, missing in (("tombstone", "orphan"), ("reference", "no_brand")):
-            total = connection.scalar(select(func.count()).select_from(loose).where(old, loose.c.kind == kind)) or 0
-            known = (
-                connection.scalar(select(func.count()).select_from(loose).where(old, loose.c.kind == kind, is_found))
-                or 0
+        going = (
+            select(seen.c.key)
+            .where(
+                seen.c.partition == partition,
+                seen.c.published_at < before,
+                seen.c.state == "stored",
+                seen.c.key == loose.c.refers,
             )
-            settled["stored"] = settled.get("stored", 0) + known
-            settled[missing] = total - known
-        for outcome, n in settled.items():
-            if n:
-                self._count_one(connection, partition, outcome, n)
+            .exists()
+        )
+        # What still stands loose but counts by an id that goes now stays stored; its own id is remembered on.
+        open_kinds = loose.c.kind.in_(["tombstone", "reference"])
+        settled = connection.execute(update(loose).where(open_kinds, going).values(kind="settled"))
+        self._count_one(connection, partition, "stored", settled.rowcount)
+        old = (loose.c.partition == partition) & (loose.c.published_at < before)
+        known = connection.execute(delete(loose).where(old, open_kinds, found()))
+        self._count_one(connection, partition, "stored", known.rowcount)
+        for kind, missing in (("tombstone", "orphan"), ("reference", "no_brand")):
+            gone = connection.execute(delete(loose).where(old, loose.c.kind == kind))
+            self._count_one(connection, partition, missing, gone.rowcount)
         connection.execute(delete(loose).where(old))
         connection.execute(delete(seen).where(seen.c.partition == partition, seen.c.published_at < before))
+        connection.execute(  # no id remembered refers to these any more
+            delete(story).where(
+                story.c.partition == partition, story.c.merged_into.is_not(None), story.c.last_at < before
+            )
+        )
 
     def _count_one(self, connection: Connection, partition: int, outcome: str, n: int) -> None:
+        if not n:
+            return
         statement = self._upsert(account)
         connection.execute(
             statement.on_conflict_do_update(
