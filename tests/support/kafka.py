@@ -59,6 +59,10 @@ class ApacheKafka:
         return self._process is not None and self._process.running
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
     def output(self) -> str:
         return self._process.output if self._process else ""
 

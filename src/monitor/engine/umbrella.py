@@ -342,6 +342,8 @@ class UmbrellaEngine:
                 self._touched_brands.add(brand)
             if story is None:
                 continue
+            if watch.memory.severity is None and self._paged_about(brand):
+                continue  # people retell the story that somebody was already paged about: one matter, one page
             view = watch.view(story, tide)
             decision, memory = evaluate(self.rules, view, watch.memory, now)
             if watch_only:
@@ -361,6 +363,16 @@ class UmbrellaEngine:
             for other, watch in self._brands.items()
             if other != brand
         )
+
+    def _paged_about(self, brand: str) -> bool:
+        """Whether a story of this brand, of one above or of one below it, stands at page or crisis now."""
+        for story in self._held:
+            severity = self._minds[story].memory.severity
+            if severity in {"page", "crisis"} and story in self._grouper:
+                other = self._grouper.story(story).brand() or self.name
+                if other == brand or other in self._tree.ancestors(brand) or brand in self._tree.ancestors(other):
+                    return True
+        return False
 
     def _line(self, brand: str) -> ViralLine:
         line = self._lines.get(brand)

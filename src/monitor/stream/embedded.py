@@ -89,6 +89,11 @@ class EmbeddedBroker:
         return self._process is not None and self._process.running
 
     @property
+    def pid(self) -> int | None:
+        """Its guard's process id, the broker being its child; None while it does not run."""
+        return self._process.pid if self._process else None
+
+    @property
     def output(self) -> str:
         """The last lines that it printed, for an error's text."""
         return self._process.output if self._process else ""

@@ -106,6 +106,11 @@ class GuardedProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """The process group's id, which is its guard's process id; None before the start."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def output(self) -> str:
         """The last lines that it printed."""
         with self._news:

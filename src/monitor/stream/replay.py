@@ -94,8 +94,8 @@ class Replayer:
         for number, outgoing in enumerate(stream):
             if number % 64 == 0:
                 await _settled(pending)
-                while await self._behind(self.published) > self._window:
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110 -- what is waited for is another process's progress
+                while await self._behind(self.published) > self._window:  # noqa: ASYNC110 -- another process moves it
+                    await asyncio.sleep(0.02)
                 if self._rate is not None:
                     ahead = began + number / self._rate - time.monotonic()
                     if ahead > 0:
@@ -105,8 +105,10 @@ class Replayer:
     async def _tick(self, producer: Any, ticks: Iterator[float], pending: list[asyncio.Future[Any]]) -> None:
         for at in ticks:
             value, headers = repr(at).encode(), [(TICK_HEADER, b"1")]
-            for partition in range(self._partitions):
-                pending.append(await producer.send(self._topic, value, partition=partition, headers=headers))
+            pending += [
+                await producer.send(self._topic, value, partition=partition, headers=headers)
+                for partition in range(self._partitions)
+            ]
 
 
 async def _settled(pending: list[asyncio.Future[Any]]) -> None:
