@@ -47,7 +47,7 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
     that counts.
     """
 
-    join: float = 0.48
+    join: float = 0.46
     merge: float = 0.75
     fragment: float = 0.15
     fragment_size: int = 4
@@ -250,9 +250,8 @@ class Meaning:
         return row
 
     def _rows(self) -> tuple[NDArray[Any], ...]:
-        return (
-            self._sum, self._raw, self._inverse, self._weight, self._count, self._active, self._word_norm, self._touched,
-        )  # fmt: skip
+        numbers = self._weight, self._count, self._active, self._word_norm, self._touched
+        return (self._sum, self._raw, self._inverse, *numbers)
 
     def _widen(self) -> None:
         self._sum, self._raw, self._inverse, self._weight, self._count, self._active, self._word_norm, self._touched = (
