@@ -166,6 +166,17 @@ def test_the_environment_wins(write):
     assert settings.log.level == "info"
 
 
+def test_secrets_inside_a_variable_are_found_too(write):
+    hook = "{name: hook, type: webhook, url: 'http://x', secret%s}"
+    for written in ("_env: HOOK", ": '${HOOK}'", ": hook-secret"):
+        environ = {**ENVIRON, "MONITOR_RECIPIENTS": f"[{{name: ana, channels: [{hook % written}]}}]"}
+        channel = load(write(""), environ).channels["hook"]
+        assert channel.secret.get_secret_value() == "hook-secret"
+    del environ["HOOK"]
+    environ["MONITOR_RECIPIENTS"] = environ["MONITOR_RECIPIENTS"].replace(": hook-secret", "_env: HOOK")
+    assert "needs the environment variable HOOK" in _refused(write(""), environ)[0]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [

@@ -101,9 +101,9 @@ class _Source:
 
     def _plain(self, node: Any, loc: Loc) -> Any:
         """Give the same as plain Python, with what stands for something else put in its place."""
-        if isinstance(node, CommentedSeq):
+        if isinstance(node, list):
             return [self._plain(item, (*loc, number)) for number, item in enumerate(node)]
-        if isinstance(node, CommentedMap):
+        if isinstance(node, dict):
             return {
                 new: value
                 for key, item in node.items()
@@ -119,7 +119,8 @@ class _Source:
         if name in SECRETS and name != key:
             self._written[(*loc[:-1], name)] = str(item)
             return name, self._variable(str(item), loc)
-        if key in SECRETS and isinstance(item, str | int | float) and not _REFERENCE.fullmatch(str(item)):
+        in_file = not any(loc[:length] in self._variables for length in range(1, len(loc)))
+        if in_file and key in SECRETS and isinstance(item, str | int | float) and not _REFERENCE.fullmatch(str(item)):
             self._problems.append(
                 f"{self._where(loc)}: {_dotted(loc)} stands in the file for all to read; write {key}_env: NAME, "
                 "and set NAME in the environment"
@@ -157,8 +158,9 @@ class _Source:
                     f"environment {variable}: there are no keys under that; see docs/configuration.md"
                 )
                 continue
-            node[parts[-1]] = self._parsed(variable, value)
             self._variables[tuple(parts)] = variable
+            parsed = self._parsed(variable, value)
+            node[parts[-1]] = self._plain(parsed, tuple(parts)) if isinstance(parsed, list | dict) else parsed
 
     def _parsed(self, variable: str, value: str) -> Any:
         if value.lstrip()[:1] not in ("[", "{") and value not in ("null", "~"):
