@@ -206,7 +206,8 @@ class PartitionEngine:
     ) -> str | None:
         """A reply or repost that names no brand joins the stories that it refers to; it was sent to every partition."""
         parents = [id_key(m.source, other) for other in (m.in_reply_to, m.repost_of) if other]
-        for umbrella in sorted({u for parent in parents for u in known.get(parent, {}) if self._owns(u)}):
+        rows = [(u, row) for parent in parents for u, row in known.get(parent, {}).items()]
+        for umbrella in sorted({u for u, row in rows if row.state == "stored" and self._owns(u)}):
             row = known.setdefault(key, {}).get(umbrella)
             if row is None or row.state != "stored":
                 self._join(m, key, umbrella, known, changes)
