@@ -17,7 +17,7 @@ from sqlalchemy import select
 from monitor.config import directory_of
 from monitor.demo.receiver import Receiver
 from monitor.demo.stage import Stage, new_secret
-from monitor.demo.stream import from_file, simulated
+from monitor.demo.stream import from_file, mapping_for, simulated
 from monitor.demo.summary import summarise
 from monitor.demo.view import View
 from monitor.mention.text import safe
@@ -30,6 +30,7 @@ from monitor.stream.topics import client_options, ensure_topics, topic_plans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitor.mention import Mapping
     from monitor.stream.replay import Outgoing
 
 LOOK_S = 0.1
@@ -72,13 +73,15 @@ async def _run(options: DemoOptions, console: Console) -> int:
         receiver = Receiver(new_secret(), view.page)
         await receiver.start()
         brands = options.brands or (None if options.input else brands_file())
+        rules, how = mapping_for(options.input, options.mapping) if options.input is not None else (None, "")
         what = f"a simulated week (seed {options.seed})" if options.input is None else str(options.input)
+        what += f", {how}" if how else ""
         view.say(f"Starting broker, store, workers (score, watch, dispatch) and receiver; replaying {what}.")
         stage = await asyncio.to_thread(
             Stage.build, options.folder, webhook=receiver.url, secret=receiver.secret, brands=brands
         )
         try:
-            summary = await _play(options, stage, receiver, view, began)
+            summary = await _play(options, rules, stage, receiver, view, began)
         finally:
             await asyncio.to_thread(stage.stop)
             await receiver.stop()
@@ -89,7 +92,9 @@ async def _run(options: DemoOptions, console: Console) -> int:
     return 0 if accounted == summary["published"] and not summary["pages_repeated"] else 1
 
 
-async def _play(options: DemoOptions, stage: Stage, receiver: Receiver, view: View, began: float) -> dict[str, Any]:
+async def _play(
+    options: DemoOptions, rules: Mapping | None, stage: Stage, receiver: Receiver, view: View, began: float
+) -> dict[str, Any]:
     settings = stage.settings
     client = client_options(settings.kafka, name="monitor-demo")
     await ensure_topics(client, topic_plans(settings.kafka))
@@ -97,7 +102,7 @@ async def _play(options: DemoOptions, stage: Stage, receiver: Receiver, view: Vi
     await store.retry(store.migrate)
     state = _Accounted(store)
     stream: Iterator[Outgoing] = (
-        from_file(options.input, options.mapping) if options.input is not None else simulated(options.seed)
+        from_file(options.input, rules) if options.input is not None else simulated(options.seed)
     )
     replayer = Replayer(
         client,
@@ -204,6 +209,9 @@ def _print(console: Console, summary: dict[str, Any], seconds: float) -> None:
     lost = published - accounted
     console.print(f"Every mention accounted for: {parts}." if not lost else f"NOT ACCOUNTED FOR: {lost}; {parts}.")
     console.print(f"Pages sent twice: {summary['pages_repeated']}.")
+    if not summary["pages"]:
+        console.print("Nobody had to be told of anything.")
+        return
     table = Table(title=f"Pages sent: {len(summary['pages'])}", title_justify="left", width=100)
     for name in ("to", "severity", "brand", "sent", "lead", "about"):
         table.add_column(name, no_wrap=name != "about")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from monitor.mention import Mapping, encode
+from monitor.mention import Dead, Mapping, decode, encode
+from monitor.mention.mapping import packaged_mappings
 from monitor.simulate import Settings as SimulationSettings
 from monitor.simulate import Simulation
 from monitor.source.replay import LineError, read_file
@@ -26,14 +28,31 @@ def simulated(seed: int) -> Iterator[Outgoing]:
         yield Outgoing(encode(mention), mention.id, observed.timestamp())
 
 
-def from_file(path: Path, mapping: str | None) -> Iterator[Outgoing]:
+def mapping_for(path: Path, named: str | None) -> tuple[Mapping | None, str]:
+    """Return the mapping for a file, and what to say of it: the named one, none for mentions, or a packaged one.
+
+    Raises:
+        FileError: the named mapping cannot be read.
+    """
+    if named:
+        return Mapping.named(named), f"mapped by {named}"
+    first = next((thing for thing in read_file(path) if not isinstance(thing, LineError)), None)
+    if first is None or not isinstance(decode(json.dumps(first).encode(), record_time=time.time()), Dead):
+        return None, ""
+    for name in packaged_mappings():
+        mapping = Mapping.named(name)
+        if not isinstance(decode(json.dumps(mapping.apply(first)).encode(), record_time=time.time()), Dead):
+            return mapping, f"mapped by the packaged mapping {name!r}, which fits its first line"
+    return None, "its first line is no mention, and no packaged mapping fits: give one with MAP"
+
+
+def from_file(path: Path, rules: Mapping | None) -> Iterator[Outgoing]:
     """Yield a file's lines as mentions, in the file's order.
 
     A line that is no JSON object is published as it is, for the pipeline to dead-letter and count. A mention without
     `observed_at` is taken as observed when it was published, or when its predecessor was if that was later: the file's
     order is the order of arrival.
     """
-    rules = Mapping.named(mapping) if mapping else None
     latest: datetime | None = None
     for thing in read_file(path, rules):
         if isinstance(thing, LineError):

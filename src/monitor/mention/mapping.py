@@ -118,8 +118,8 @@ class Mapping:
             return cls.load(path)
         folder = files("monitor.mention") / "mappings"
         if not (packaged := folder / f"{name}.yaml").is_file():
-            names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
-            raise FileError(path, 1, "no such mapping comes along", f"give a file, or one of: {', '.join(names)}")
+            names = ", ".join(packaged_mappings())
+            raise FileError(path, 1, "no such mapping comes along", f"give a file, or one of: {names}")
         with as_file(packaged) as file:
             return cls.load(file)
 
@@ -206,3 +206,13 @@ def _read_count(value: Any) -> Any:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def packaged_mappings() -> tuple[str, ...]:
+    """Return the names that `Mapping.named` knows besides files.
+
+    >>> packaged_mappings()
+    ('airline',)
+    """
+    entries = (files("monitor.mention") / "mappings").iterdir()
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml")))
