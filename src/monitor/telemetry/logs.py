@@ -48,6 +48,7 @@ def configure_logs(format: Format = "auto", level: str = "info", stream: TextIO 
         structlog.processors.format_exc_info,
         drop_personal,
         make_safe,
+        _order,
     ]
     last: list[Processor] = (
         [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
@@ -89,6 +90,12 @@ def _add_name(logger: Any, _method: str, event: EventDict) -> EventDict:
     if name:
         event["logger"] = name
     return event
+
+
+def _order(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Put first what a reader looks for first."""
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **{key: value for key, value in event.items() if key not in first}}
 
 
 def drop_personal(_logger: Any, _method: str, event: EventDict) -> EventDict:
