@@ -41,7 +41,8 @@ class Marks(Struct):
     """How far the partition is: kept in the store beside the offset.
 
     `watermarks`: per `mentions` topic and partition the highest offset taken in, so that what a scoring worker sends
-    twice is dropped. `ticks`: per partition of `mentions` how far it has been read, in event time.
+    twice is dropped. `ticks`: per partition of `mentions` how far it has been read, in event time. `filling`: what
+    is in the topic before the first head of the stream fills the baselines, and nobody is paged about it.
     """
 
     topic_id: str = ""
@@ -50,6 +51,7 @@ class Marks(Struct):
     clock: float = 0.0
     behind_since: float | None = None
     purged_at: float = 0.0
+    filling: bool = False
 
 
 class PartitionEngine:
@@ -62,6 +64,11 @@ class PartitionEngine:
         self._tree = tree
         self._rules = rules
         self._umbrellas: dict[str, UmbrellaEngine] = {}
+
+    @staticmethod
+    def first_marks(*, filling: bool) -> bytes:
+        """Return the marks of a partition that was never read."""
+        return msgspec.msgpack.encode(Marks(filling=filling))
 
     def restore(self, marks: bytes, stories: Iterable[StoryRow], tides: Iterable[TideRow]) -> None:
         """Take up the state that the store kept for this partition."""
@@ -283,8 +290,10 @@ class PartitionEngine:
             elif marks.behind_since is not None and lag < self.settings.behind_after_s / 2:
                 caught_up_since, marks.behind_since = marks.behind_since, None
         marks.clock = clock
+        hush = marks.filling and not self.behind
+        marks.filling = marks.filling and self.behind
         for umbrella in self._umbrellas.values():
-            umbrella.tick(clock, behind=self.behind, caught_up_since=caught_up_since, changes=changes)
+            umbrella.tick(clock, behind=self.behind, caught_up_since=caught_up_since, changes=changes, hush=hush)
 
     def _fall_behind(self, at: float) -> None:
         """Decide nothing any more: since the last tick, or since `at` where there was none."""

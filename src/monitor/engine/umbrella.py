@@ -106,6 +106,7 @@ class UmbrellaEngine:
         self._closed: list[str] = []
         self._erased: set[str] = set()  # nothing is left of them
         self._clock = 0.0
+        self._hushed = False
         self._tide_slot = 0.0
         self._expire_slot = 0.0
 
@@ -244,12 +245,16 @@ class UmbrellaEngine:
 
     # -- time passes
 
-    def tick(self, now: float, *, behind: bool, caught_up_since: float | None, changes: Changes) -> None:
+    def tick(
+        self, now: float, *, behind: bool, caught_up_since: float | None, changes: Changes, hush: bool = False
+    ) -> None:
         """Let time pass to `now`: judge what waits, close what is idle.
 
-        `caught_up_since`: a backlog that began then ends here, so what still holds is decided now.
+        `caught_up_since`: a backlog that began then ends here, so what still holds is decided now. `hush`: what is
+        decided now is only remembered; nobody is told.
         """
         self._clock = max(self._clock, now)
+        self._hushed = hush
         if caught_up_since is not None:
             for story in sorted(self._spreads):
                 if story in self._grouper:
@@ -264,6 +269,7 @@ class UmbrellaEngine:
         if _slot(now, self._settings.expire_s) > self._expire_slot:
             self._expire_slot = _slot(now, self._settings.expire_s)
             self._expire(now)
+        self._hushed = False
 
     def _due(self, now: float) -> list[str]:
         pace = self._settings.pace_s
@@ -320,7 +326,7 @@ class UmbrellaEngine:
             self._held.add(story)
 
     def _conclude(self, view: StoryView, decision: Decision, since: float | None, changes: Changes) -> None:
-        if decision.action != "none":
+        if decision.action != "none" and not self._hushed:
             changes.events.append(Act(self._clock, view, decision, since))
 
     def _judge_tides(self, changes: Changes, *, watch_only: bool = False, since: float | None = None) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import faust
 import msgspec
+import structlog
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from msgspec import Struct
 
@@ -44,18 +45,25 @@ IDLE_COMMIT_S = 5.0
 """Real seconds after which the offset is written even if only time has passed."""
 
 
+STOP_S = 6.0
+"""Real seconds that Faust gets to stop."""
+
+_log = structlog.get_logger("monitor.stream.watch")
+
+
 class TopicMismatchError(Exception):
     """The stored offsets speak of another topic than this one; the message names the mend."""
 
 
 class WatchSettings(Struct, frozen=True, kw_only=True):
-    """What a watching worker needs to know."""
+    """What a watching worker needs to know. `fill`: a partition never read before fills baselines without paging."""
 
     client: dict[str, Any]
     readings: str = "readings"
     group: str = "monitor-watch"
     session_timeout_s: float = 10.0
     take_s: float = 0.05
+    fill: bool = False
     data_dir: Path
     engine: EngineSettings
 
@@ -162,7 +170,19 @@ class Watcher:
                 crashed.result()
         finally:
             stopping.cancel()
-            await app.stop()
+            await self._stop(app)
+
+    async def _stop(self, app: Any) -> None:
+        """Let Faust finish what it has begun, for a while: what is not committed is read again by whoever comes next.
+
+        After an error nothing is acknowledged any more, so that Faust, asked to wait for it, would wait for ever.
+        """
+        if self._ended is not None and self._ended.done():
+            app.conf.stream_wait_empty = False
+        try:
+            await asyncio.wait_for(app.stop(), STOP_S)
+        except TimeoutError:
+            _log.warning("faust_left_behind", waited_s=STOP_S)
 
     def _app(self) -> Any:
         s = self.settings
@@ -242,7 +262,13 @@ class Watcher:
         if state is None:
             identity = self._identity
             state = PartitionState(
-                tp.topic, tp.partition, identity.cluster, identity.topic_id, identity.partitions, begin
+                tp.topic,
+                tp.partition,
+                identity.cluster,
+                identity.topic_id,
+                identity.partitions,
+                begin,
+                PartitionEngine.first_marks(filling=self.settings.fill),
             )
             self._watch_store.begin(state)
         return state

@@ -144,6 +144,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
                 readings=readings.topic,
                 group=settings.kafka.watch_group,
                 session_timeout_s=settings.kafka.session_timeout_ms / 1000,
+                fill=settings.time.mode == "live" and settings.watch.first_start == "fill",
                 data_dir=Path(gettempdir()) / "monitor-watch",
                 engine=EngineSettings(
                     readings_partitions=readings.partitions,
