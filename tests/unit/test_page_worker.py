@@ -167,7 +167,7 @@ def test_without_routes_everybody_hears_of_notices_and_up(tmp_path):
 
 def test_routes_choose_by_severity_rule_and_brand(tmp_path):
     path = tmp_path / "brands.yaml"
-    path.write_text("brands:\n  - id: aurora\n    name: Aurora\n    children:\n      - {id: grand, name: Aurora Grand}\n")
+    path.write_text("brands:\n  - id: aurora\n    name: Aurora\n    children: [{id: grand, name: Aurora Grand}]\n")
     tree = BrandTree.load(path)
     settings = _settings(
         tmp_path,
