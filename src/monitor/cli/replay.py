@@ -12,6 +12,7 @@ from monitor.cli import Config  # noqa: TC001 -- typer reads the types at run ti
 from monitor.cli.opened import opened
 from monitor.config import load
 from monitor.demo.stream import from_file
+from monitor.mention import Mapping
 from monitor.store import read_account
 from monitor.stream.replay import Replayer
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
@@ -63,5 +64,5 @@ async def _run(
         window=window,
         rate=rate,
     )
-    await replayer.run(from_file(file, mapping))
+    await replayer.run(from_file(file, Mapping.named(mapping) if mapping else None))
     return replayer.published
