@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import structs
 from sqlalchemy import select
 
 from monitor.brand import BrandMatcher, BrandTree
+from monitor.brand.tree import ViralLine
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.escalation.rules import default_rules
@@ -18,15 +21,22 @@ from monitor.mention.decode import Dead, decode
 from monitor.oncall.directory import Directory, Recipient, Route
 from monitor.sentiment.reading import Origin
 from monitor.sentiment.stub import StubScorer
+from monitor.source.ticks import Ticker
 from monitor.store import PartitionState, Store, WatchStore, read_account
 from monitor.store.incidents import unpack
 from monitor.store.tables import incident, metadata, outbox, partition_state, seen, story
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 T0 = 1_780_000_000.0
 """When the tests' streams begin; seconds since the epoch."""
 
 NAMES = ("Aurora Hotels", "Blue Finch Air", "Calder Rail", "Dune Resorts")
 """Umbrellas that the tests speak of; their ids are the slugs."""
+
+LINE = 80.0
+"""The viral line of each."""
 
 ANGRY = "the worst: {brand} lost my bag, nobody would answer, no refund, rude and useless. {more}"
 
@@ -48,6 +58,12 @@ def on_call(*names: str) -> Directory:
     )
 
 
+def brands(names: Iterable[str] = NAMES, line: float = LINE) -> BrandTree:
+    """Return these umbrellas with a viral line, so that no history is needed."""
+    nodes = BrandTree.from_names(names).nodes
+    return BrandTree([structs.replace(node, viral_line=ViralLine(line)) for node in nodes])
+
+
 class Pipeline:
     """Everything between the topic of mentions and the outbox. `readings` and `mentions` are numbers of partitions."""
 
@@ -63,7 +79,7 @@ class Pipeline:
         size: int = 256,
         **settings: Any,
     ) -> None:
-        self.tree = tree or BrandTree.from_names(NAMES)
+        self.tree = tree or brands()
         self.matcher = BrandMatcher(self.tree)
         self.store = Store(url)
         metadata.create_all(self.store.engine)
@@ -198,3 +214,41 @@ def outcry(brand: str, start: float, *, people: int = 120, hours: float = 1.0, t
         shape = {"kind": "repost", "repost_of": f"{name}-0"} if number % 2 else {}
         out.append(say(f"{name}-{number}", text, at, author=f"{name}-{number}", followers=50 + number, **shape))
     return out
+
+
+def chatter(brand: str, start: float, end: float, every: float, seed: int = 0) -> list[bytes]:
+    """Return what people say of `brand` on any day: no two about the same."""
+    rng = random.Random(f"{brand}{seed}")
+    out = []
+    for number, step in enumerate(range(int(start), int(end), int(every))):
+        words = " ".join(
+            "".join(rng.choice(("ka", "lo", "mi", "ru", "te", "so", "va")) for _ in range(3)) for _ in range(8)
+        )
+        mood = rng.choice(("", "", "lovely", "thanks", "late", "rude"))
+        out.append(
+            say(
+                f"{brand}-chat{seed}-{number}",
+                f"{brand} {words} {mood}",
+                step + rng.uniform(0, every),
+                author=f"{brand}{rng.randrange(500)}",
+            )
+        )
+    return out
+
+
+def in_time(raws: Iterable[bytes]) -> list[bytes]:
+    """Return mentions in the order in which they were published."""
+    return sorted(raws, key=lambda raw: _decoder.decode(raw).published_at)
+
+
+def with_ticks(raws: Iterable[bytes], settle: float = 0.0) -> list[bytes | float]:
+    """Return mentions, in order, with the ticks of a replay, and of `settle` seconds after the last."""
+    ticker, now, out = Ticker(), T0, []
+    for raw in raws:
+        now = max(now, _decoder.decode(raw).published_at.timestamp())
+        out += [at - T0 for at in ticker.until(now)]
+        out.append(raw)
+    return [*out, *[at - T0 for at in ticker.until(now + settle)]]
+
+
+_decoder = msgspec.json.Decoder(Mention)
