@@ -8,10 +8,11 @@ would end an agent without a word).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import faust
 import msgspec
@@ -23,7 +24,7 @@ from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.store import PartitionState, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from faust.types import TP
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from monitor.escalation.rules import RuleSet
     from monitor.store import Store, WatchStore
     from monitor.stream.identity import TopicIdentity
+
+T = TypeVar("T")
 
 TAKE = 16
 """Records taken at once at most: up to 16 micro-batches, committed one after the other."""
@@ -46,13 +49,17 @@ IDLE_COMMIT_S = 5.0
 
 
 STOP_S = 6.0
-"""Real seconds that Faust gets to stop."""
+"""Real seconds in which the record under way is committed and Faust stops."""
 
 _log = structlog.get_logger("monitor.stream.watch")
 
 
 class TopicMismatchError(Exception):
     """The stored offsets speak of another topic than this one; the message names the mend."""
+
+
+class MissingRecordsError(Exception):
+    """A record came before its time: those in between were not seen, so it must not be counted."""
 
 
 class WatchSettings(Struct, frozen=True, kw_only=True):
@@ -146,6 +153,7 @@ class Watcher:
         self._owned: dict[int, _Owned] = {}
         self._ended: asyncio.Future[None] | None = None  # settled by what ends the worker
         self._lock = asyncio.Lock()
+        self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
@@ -173,16 +181,20 @@ class Watcher:
             await self._stop(app)
 
     async def _stop(self, app: Any) -> None:
-        """Let Faust finish what it has begun, for a while: what is not committed is read again by whoever comes next.
+        """Let the record under way be committed, then leave: the store knows where whoever comes next reads on.
 
-        After an error nothing is acknowledged any more, so that Faust, asked to wait for it, would wait for ever.
+        Faust would wait until all that it has fetched is acknowledged; after an error that is for ever, and under load
+        longer than a worker may take to stop.
         """
-        if self._ended is not None and self._ended.done():
-            app.conf.stream_wait_empty = False
+        self._stopping = True
+        app.conf.stream_wait_empty = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S / 2), self._lock:
+                pass
         try:
-            await asyncio.wait_for(app.stop(), STOP_S)
+            await asyncio.wait_for(app.stop(), STOP_S / 2)
         except TimeoutError:
-            _log.warning("faust_left_behind", waited_s=STOP_S)
+            _log.warning("faust_left_behind", waited_s=STOP_S / 2)
 
     def _app(self) -> Any:
         s = self.settings
@@ -245,11 +257,11 @@ class Watcher:
         ends = await consumer.highwaters(*assigned)
         offsets: dict[TP, int] = {}
         for tp in sorted(assigned):
-            state = await self._store.run(partial(self._state, tp, begins.get(tp) or 0))
+            state = await self._patiently(partial(self._state, tp, begins.get(tp) or 0))
             self._check(state, tp, begins.get(tp), ends.get(tp))
             owned = self._owned.get(tp.partition)
             if owned is None or owned.state.next_offset != state.next_offset:
-                stories, tides = await self._store.run(partial(self._watch_store.load, tp.partition))
+                stories, tides = await self._patiently(partial(self._watch_store.load, tp.partition))
                 engine = PartitionEngine(tp.partition, self.settings.engine, self._tree, self._rules)
                 engine.restore(state.marks, stories, tides)
                 self._owned[tp.partition] = _Owned(state, engine, state.next_offset)
@@ -306,12 +318,18 @@ class Watcher:
         message = event.message
         async with self._lock:
             owned = self._owned.get(message.partition)
-            if owned is None:
-                return  # the partition was taken away; its next owner reads this again
+            if owned is None or self._stopping:
+                return  # the partition was taken away, or the worker ends; the next owner reads this again
             if message.offset < owned.position:
                 self._events.skipped(message.partition)
                 event.ack()
                 return
+            if message.offset > owned.position:
+                raise MissingRecordsError(
+                    f"{message.topic}[{message.partition}] went on at {message.offset}, {owned.position} was expected. "
+                    "Nothing was skipped: the worker starts again at the stored offset. If it happens again and again, "
+                    "the topic has lost records: see `monitor offsets show`."
+                )
             await self._apply(owned, message)
         event.ack()
         self._events.progress()
@@ -345,9 +363,10 @@ class Watcher:
         )
 
     async def _known(self, keys: set[bytes]) -> Any:
-        return await self._store.retry(
-            lambda: self._watch_store.known(keys), patience_s=STORE_PATIENCE_S, on_retry=self._events.retry
-        )
+        return await self._patiently(partial(self._watch_store.known, keys))
+
+    async def _patiently(self, work: Callable[[], T]) -> T:
+        return await self._store.retry(work, patience_s=STORE_PATIENCE_S, on_retry=self._events.retry)
 
     async def _commit(self, owned: _Owned, changes: Changes, next_offset: int) -> None:
         state = owned.state
