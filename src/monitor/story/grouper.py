@@ -118,7 +118,7 @@ class Grouper:
         self._count_in(story, m, text=text, share=share, sketch=sketch, above=above, how=how)
         if raw is not None and x is not None:
             self._meaning.learn(story, raw, x, self._weight(how))
-            story, more = self._grown(story)
+            story, more = self._grown(story, x)
             merges += more
         return Placement(story.id, how, merges, share, score)
 
@@ -132,9 +132,9 @@ class Grouper:
     def _weight(self, how: How) -> float:
         return self.settings.thread_weight if how == "thread" else 1.0
 
-    def _grown(self, story: Story) -> tuple[Story, tuple[Merge, ...]]:
+    def _grown(self, story: Story, x: Vector) -> tuple[Story, tuple[Merge, ...]]:
         """Merge the story that just grew with another about the same matter, if there is one."""
-        near = self._meaning.near(story, lambda other: _share_brand(story, other))
+        near = self._meaning.near(story, x, lambda other: _share_brand(story, other))
         if near is None:
             return story, ()
         story, merge = self._merge(story, near[0], "meaning")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_WORDS = 60_000
 PRIOR = 30.0
+COMMON = 1.0 + PRIOR / 50
 LEAST = 0.05
 
 
@@ -50,9 +55,17 @@ class Lexicon:
         self.texts /= 2
         self.words /= 2
 
+    def norm(self, counts: Mapping[str, float]) -> float:
+        """Return the length of a vector of words weighted by rarity; 1 for no words."""
+        get, texts, square = self.counts.get, PRIOR + self.texts, 0.0
+        for word, n in counts.items():
+            rare = log(texts / (COMMON + get(word, 0.0)))
+            square += (n * max(LEAST, rare)) ** 2
+        return sqrt(square) or 1.0
+
     def rarity(self, word: str) -> float:
         """Return the word's inverse document frequency, next to nothing for one in every text.
 
         As if `PRIOR` texts had been read before, so that the first words do not all count as common.
         """
-        return max(LEAST, log((PRIOR + self.texts) / (1.0 + PRIOR / 50 + self.counts.get(word, 0.0))))
+        return max(LEAST, log((PRIOR + self.texts) / (COMMON + self.counts.get(word, 0.0))))

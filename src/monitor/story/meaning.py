@@ -18,7 +18,7 @@ mention does not grow beyond that, and each row is 2 x 384 floats.
 from __future__ import annotations
 
 from math import log, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -38,13 +38,17 @@ if TYPE_CHECKING:
 class MeaningSettings(Struct, frozen=True, kw_only=True):
     """One setting for all streams, chosen on the public part of six labelled ones (docs/stories.md).
 
-    `join`, `merge`: scores from which a mention joins and a story is merged; `fragment` is taken off `merge` where one
-    of the two has at most `fragment_size` mentions. `words`, `merge_words`: weight of the words' cosine. `active`:
-    weight of log(share of the last mentions / `usual_share`), at most `active_most`, times `active_negative` where it
-    is negative; `active_halflife` is in mentions. `mean_prior`: so many mentions count as lying at the origin when the
-    stream's mean is taken; from `mean_memory` on the older ones count half. `candidates`: so many of the nearest by
-    embedding are looked at closely. `switch`: so many mentions in a row read by another model make its space the one
-    that counts.
+    - `join`, `merge`: scores from which a mention joins and a story is merged; `fragment` is taken off `merge` where
+      one of the two has at most `fragment_size` mentions.
+    - `words`, `merge_words`: weight of the words' cosine.
+    - `active`: weight of log(share of the last mentions / `usual_share`), at most `active_most`, times
+      `active_negative` where it is negative; `active_halflife` is in mentions.
+    - `loose`, `tight`: a story whose mean has at most the first length gets no bonus for being spoken of, one from the
+      second on all of it: what is said of everything at once must not swallow the rest.
+    - `mean_prior`: so many mentions count as lying at the origin when the stream's mean is taken; from `mean_memory`
+      on the older ones count half.
+    - `candidates`: so many of the nearest by embedding are looked at closely, `neighbours` of them for merging.
+    - `switch`: so many mentions in a row read by another model make its space the one that counts.
     """
 
     join: float = 0.46
@@ -57,12 +61,15 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
     active_most: float = 0.2
     active_negative: float = 0.5
     active_halflife: float = 60.0
+    loose: float = 0.48
+    tight: float = 0.6
     active_prior: float = 30.0
     usual_share: float = 0.05
     least_share: float = 0.01
-    mean_prior: float = 300.0
+    mean_prior: float = 150.0
     mean_memory: float = 20_000.0
     candidates: int = 32
+    neighbours: int = 16
     rows: int = 4096
     switch: int = 50
 
@@ -99,16 +106,18 @@ class Meaning:
         self._sum = np.zeros((size, width), np.float32)
         self._raw = np.zeros((size, width), np.float32)
         self._inverse = np.zeros(size, np.float32)
-        self._weight = np.zeros(size)
-        self._count = np.zeros(size, np.int64)
-        self._active = np.zeros(size)
-        self._word_norm = np.ones(size)
-        self._touched = np.zeros(size)
+        self._tight: list[float] = []
+        self._weight: list[float] = []
+        self._count: list[int] = []
+        self._active: list[float] = []
+        self._word_norm: list[float] = []
+        self._touched: list[int] = []
         self._mean = np.zeros(width, np.float32)
         self._mean_weight = self._settings.mean_prior
         self._scale = 1.0
         self._total = 0.0
         self._clock = 0
+        self._last: tuple[Vector | None, list[Story]] = (None, [])
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -140,72 +149,95 @@ class Meaning:
         if not self._stories:
             return None
         settings = self._settings
-        weights = {word: self._lexicon.rarity(word) for word in words}
-        norm = sqrt(sum(w * w for w in weights.values())) or 1.0
-        cosines, nearest = self._nearest(x)
+        rarities = [(word, self._lexicon.rarity(word)) for word in words]
+        squares = {word: rarity * rarity for word, rarity in rarities}
+        norm = sqrt(sum(squares.values())) or 1.0
         best, best_row = settings.join, -1
         most = settings.words + settings.active_most
-        for row in nearest:
-            cosine = float(cosines[row])
+        for cosine, row in self._nearest(x):
             if cosine + most < best:
+                break
+            score = cosine + self._prior(row)
+            if score + settings.words < best:
                 continue
-            score = cosine + self._prior(row) + settings.words * self._alike(weights, norm, row)
+            score += settings.words * self._alike(squares, norm, row)
             if score >= best and (score > best or best_row < 0) and allowed(self._stories[row]):
                 best, best_row = score, row
         return (self._stories[best_row], best) if best_row >= 0 else None
 
-    def _nearest(self, x: Vector) -> tuple[Vector, list[int]]:
+    def _nearest(self, x: Vector) -> list[tuple[float, int]]:
+        """Return (cosine, row) of the nearest stories, best first. The last answer is kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
         cosines = (self._sum[:n] @ x) * self._inverse[:n]
-        rows = range(n) if n <= k else np.argpartition(cosines, n - k)[n - k :].tolist()
-        return cosines, sorted(rows, key=lambda row: (-cosines[row], row))
+        rows = np.arange(n) if n <= k else np.argpartition(cosines, n - k)[n - k :]
+        found = sorted(zip((-cosines[rows]).tolist(), rows.tolist(), strict=True))
+        self._last = (x, [self._stories[row] for _, row in found])
+        return [(-cosine, row) for cosine, row in found]
 
     def _prior(self, row: int) -> float:
         settings = self._settings
         share = self._active[row] / max(self._total, self._scale * settings.active_prior)
         bonus = settings.active * log((share + settings.least_share) / settings.usual_share)
-        return min(bonus, settings.active_most) if bonus > 0 else settings.active_negative * bonus
+        if bonus <= 0:
+            return settings.active_negative * bonus
+        slack = (self._tight[row] - settings.loose) / (settings.tight - settings.loose)
+        return min(bonus, settings.active_most) * min(1.0, max(0.0, slack))
 
-    def _alike(self, weights: Mapping[str, float], norm: float, row: int) -> float:
+    def _alike(self, squares: Mapping[str, float], norm: float, row: int) -> float:
+        """Return the cosine of weighted words; `squares` are counts times squared rarities."""
         counts = self._stories[row].words
-        if len(counts) < len(weights):
-            both = sum(weights[w] * n * self._lexicon.rarity(w) for w, n in counts.items() if w in weights)
+        both = 0.0
+        if len(counts) < len(squares):
+            for word, n in counts.items():
+                if word in squares:
+                    both += n * squares[word]
         else:
-            both = sum(w * counts[word] * self._lexicon.rarity(word) for word, w in weights.items() if word in counts)
-        return float(both / (norm * self._word_norm[row]))
+            for word, square in squares.items():
+                if word in counts:
+                    both += square * counts[word]
+        return both / (norm * self._word_norm[row]) if both else 0.0
 
-    def near(self, story: Story, allowed: Callable[[Story], bool]) -> tuple[Story, float] | None:
-        """Return another story that is about the same matter, with its score, or None."""
+    def near(self, story: Story, x: Vector, allowed: Callable[[Story], bool]) -> tuple[Story, float] | None:
+        """Return another story about the same matter as `story`, which mention `x` just joined, or None.
+
+        Only the stories nearest to the mention are held against it: its new neighbours are among them.
+        """
         row = self._row.get(story.id)
         if row is None or len(self._stories) <= 1:
             return None
         settings = self._settings
-        count = int(self._count[row])
+        count = self._count[row]
         if count <= 1 or (count >= OFTEN and count % SELDOM):
             return None
-        weights = {word: n * self._lexicon.rarity(word) for word, n in story.words.items()}
-        cosines, nearest = self._nearest(self._sum[row] * self._inverse[row])
+        if self._last[0] is not x:
+            self._nearest(x)
+        others = [o for each in self._last[1] if (o := self._row.get(each.id)) is not None and o != row]
+        others = [o for o in others if self._count[o] > 1][: settings.neighbours]
+        if not others:
+            return None
+        cosines = (self._sum[others] @ self._sum[row] * self._inverse[others] * self._inverse[row]).tolist()
+        norm = self._word_norm[row]
+        squares: dict[str, float] | None = None
         best, best_row = -1.0, -1
-        for other in nearest:
-            cosine = float(cosines[other])
-            if other == row or self._count[other] <= 1 or cosine + settings.merge_words < best:
-                continue
+        for cosine, other in zip(cosines, others, strict=True):
             needed = settings.merge - (settings.fragment if self._small(row, other) else 0.0)
-            if cosine + settings.merge_words < needed:
+            if cosine + settings.merge_words < max(needed, best):
                 continue
-            score = cosine + settings.merge_words * self._alike(weights, float(self._word_norm[row]), other)
+            if squares is None:
+                squares = {word: n * self._lexicon.rarity(word) ** 2 for word, n in story.words.items()}
+            score = cosine + settings.merge_words * self._alike(squares, norm, other)
             if score >= needed and score > best and allowed(self._stories[other]):
                 best, best_row = score, other
         return (self._stories[best_row], best) if best_row >= 0 else None
 
     def _small(self, one: int, two: int) -> bool:
-        return bool(min(self._count[one], self._count[two]) <= self._settings.fragment_size)
+        return min(self._count[one], self._count[two]) <= self._settings.fragment_size
 
     def learn(self, story: Story, raw: Vector, x: Vector, weight: float) -> None:
         """Move a story's mean towards a mention that joined it, and the stream's mean too."""
         self._scale *= self._grow
         if self._scale > SCALE_MOST:
-            self._active /= self._scale
+            self._active = [active / self._scale for active in self._active]
             self._total /= self._scale
             self._scale = 1.0
         self._total += self._scale
@@ -228,35 +260,33 @@ class Meaning:
         self._clock += 1
         self._touched[row] = self._clock
         mine = self._sum[row]
-        self._inverse[row] = 1.0 / max(1e-6, float(np.sqrt(mine @ mine)))
+        length = max(1e-6, float(np.sqrt(mine @ mine)))
+        self._inverse[row] = 1.0 / length
+        self._tight[row] = length / max(1e-6, self._weight[row])
         count = self._count[row]
         if count < OFTEN or count % SELDOM == 0:
-            rarity = self._lexicon.rarity
-            words = self._stories[row].words
-            self._word_norm[row] = sqrt(sum((n * rarity(word)) ** 2 for word, n in words.items())) or 1.0
+            self._word_norm[row] = self._lexicon.norm(self._stories[row].words)
 
     def _open(self, story: Story) -> int:
         if len(self._stories) >= self._settings.rows:
-            n = len(self._stories)
-            self.drop(self._stories[int(np.argmin(self._touched[:n] + 1e15 * (self._count[:n] > 1)))].id)
+            oldest = min(range(len(self._stories)), key=lambda row: (self._count[row] > 1, self._touched[row]))
+            self.drop(self._stories[oldest].id)
         row = len(self._stories)
-        if row >= len(self._weight):
-            self._widen()
-        for array in self._rows():
+        if row >= len(self._inverse):
+            self._sum, self._raw, self._inverse = (
+                np.concatenate([array, np.zeros_like(array)]) for array in (self._sum, self._raw, self._inverse)
+            )
+        for array in (self._sum, self._raw, self._inverse):
             array[row] = 0
-        self._word_norm[row] = 1.0
         self._stories.append(story)
         self._row[story.id] = row
+        self._tight.append(1.0)
+        self._weight.append(0.0)
+        self._count.append(0)
+        self._active.append(0.0)
+        self._word_norm.append(1.0)
+        self._touched.append(0)
         return row
-
-    def _rows(self) -> tuple[NDArray[Any], ...]:
-        numbers = self._weight, self._count, self._active, self._word_norm, self._touched
-        return (self._sum, self._raw, self._inverse, *numbers)
-
-    def _widen(self) -> None:
-        self._sum, self._raw, self._inverse, self._weight, self._count, self._active, self._word_norm, self._touched = (
-            np.concatenate([array, np.zeros_like(array)]) for array in self._rows()
-        )
 
     def merge(self, src: Story, into: Story) -> None:
         """Let `into` have what `src` had; `into` already holds the words of both."""
@@ -269,8 +299,11 @@ class Meaning:
             self._stories[row] = into
             self._refresh(row)
             return
-        for array in (self._sum, self._raw, self._weight, self._count, self._active):
-            array[target] += array[row]
+        self._sum[target] += self._sum[row]
+        self._raw[target] += self._raw[row]
+        self._weight[target] += self._weight[row]
+        self._count[target] += self._count[row]
+        self._active[target] += self._active[row]
         self._refresh(target)
         self.drop(src.id)
 
@@ -279,12 +312,19 @@ class Meaning:
         row = self._row.pop(story_id, None)
         if row is None:
             return
-        last = self._stories.pop()
-        if row < len(self._stories):
-            for array in self._rows():
-                array[row] = array[len(self._stories)]
-            self._stories[row] = last
-            self._row[last.id] = row
+        last = len(self._stories) - 1
+        for array in (self._sum, self._raw, self._inverse):
+            array[row] = array[last]
+        for values in (self._tight, self._weight, self._active, self._word_norm):
+            values[row] = values[last]
+            values.pop()
+        for numbers in (self._count, self._touched):
+            numbers[row] = numbers[last]
+            numbers.pop()
+        story = self._stories.pop()
+        if row != last:
+            self._stories[row] = story
+            self._row[story.id] = row
 
     def withdraw(self, story: Story, raw: Vector, weight: float) -> None:
         """Take a mention's embedding out of its story's mean again."""
@@ -305,10 +345,10 @@ class Meaning:
         row = self._row.get(story_id)
         if row is None or self._weight[row] <= 0:
             return None
-        weight = float(self._weight[row])
+        weight = self._weight[row]
         tight = float(np.sqrt(self._sum[row] @ self._sum[row])) / weight
         vector = (self._raw[row] / np.float32(weight)).astype("<f2").tobytes()
-        return Mean(self.model, vector, weight, tight, int(self._count[row]))
+        return Mean(self.model, vector, weight, tight, self._count[row])
 
     def adopt(self, story: Story, mean: Mean | None, *, learn: bool = True) -> None:
         """Take a stored place in. One of another model is left out: that story is found by its words and threads."""

@@ -79,7 +79,7 @@ class Replay:
         self._matcher = matcher
         self._groupers: dict[str, Grouper] = {}
         self._kept: Recent[list[_Kept]] = Recent(KEPT)
-        self._waiting: Recent[Mention] = Recent(KEPT // 10)
+        self._waiting: Recent[tuple[Mention, Reading | None]] = Recent(KEPT // 10)
         self._into: dict[str, str] = {}
         self._grown: dict[str, Story] = {}
         self._tallies: dict[str, Tally] = {}
@@ -108,7 +108,7 @@ class Replay:
         self.counts.placed += 1
         if (late := self._waiting.pop(key)) is not None:
             self.counts.orphans -= 1
-            yield from self._amend(late, None)
+            yield from self._amend(*late)
 
     def _homes(self, mention: Mention) -> list[tuple[str, tuple[str, ...]]]:
         if self._matcher is None:
@@ -188,8 +188,8 @@ class Replay:
         found = self._kept.get(target)
         if found is None:
             waiting = self._waiting.get(target)
-            if waiting is None or mention.revision >= waiting.revision:
-                self._waiting.put(target, mention)
+            if waiting is None or mention.revision >= waiting[0].revision:
+                self._waiting.put(target, (mention, reading))
             self.counts.orphans += waiting is None
             return
         self.counts.deletes += mention.kind == "delete"

@@ -1,0 +1,163 @@
+"""Grouping by meaning: what is close joins, what is not stays apart, and two spaces are never mixed."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from monitor.mention.model import Author
+from monitor.sentiment.reading import Origin, Reading, ReadMention
+from monitor.story import Grouper, StorySettings
+from monitor.story.blob import MOST_BYTES
+from monitor.story.meaning import MeaningSettings
+
+WIDTH = 384
+NUMBERS = count()
+DICE = np.random.default_rng(7)
+
+
+def topic(seed: int) -> np.ndarray:
+    vector = np.random.default_rng(seed).standard_normal(WIDTH)
+    return vector / np.linalg.norm(vector)
+
+
+def near(centre: np.ndarray, spread: float = 0.4) -> bytes:
+    noise = DICE.standard_normal(WIDTH)
+    vector = centre + spread * noise / np.linalg.norm(noise)
+    return (vector / np.linalg.norm(vector)).astype("<f2").tobytes()
+
+
+def mention(text: str, vector: bytes | None, at: float = 0.0, model: str = "one", **given) -> ReadMention:
+    name = given.pop("id", None) or f"m{next(NUMBERS)}"
+    values = {"umbrella": "alba", "brands": ("alba",), "source": "bluesky", "kind": "post"} | given
+    return ReadMention(
+        id=name,
+        published_at=at,
+        observed_at=at,
+        text=text,
+        origin=Origin(0, 0, at),
+        reading=Reading(model, None, 0.5, vector=vector),
+        author=Author(handle=f"@{name}"),
+        **values,
+    )
+
+
+@pytest.fixture
+def grouper() -> Grouper:
+    return Grouper("alba")
+
+
+def place(grouper: Grouper, centre: np.ndarray, **given):
+    word = f"word{next(NUMBERS)}"
+    return grouper.place(mention(f"{word} said otherwise", near(centre), **given))
+
+
+def test_other_words_of_the_same_meaning_join(grouper):
+    first = place(grouper, topic(1))
+    second = place(grouper, topic(1))
+    other = place(grouper, topic(2))
+    assert (second.story, second.how) == (first.story, "meaning")
+    assert other.story != first.story
+
+
+def test_brands_are_kept_apart(grouper):
+    first = place(grouper, topic(1))
+    assert place(grouper, topic(1), brands=("brume",)).story != first.story
+
+
+def test_what_all_texts_have_in_common_does_not_melt_them(grouper):
+    common = topic(3)
+
+    def alike(seed: int) -> np.ndarray:
+        centre = common + topic(seed)
+        return centre / np.linalg.norm(centre)
+
+    for i in range(400):  # the stream's own chatter, each text about something else
+        place(grouper, alike(100 + i), at=float(i))
+    stories: dict[int, set[str]] = {}
+    for i in range(120):
+        stories.setdefault(i % 6, set()).add(place(grouper, alike(10 + i % 6), at=400.0 + i).story)
+    found = [{grouper.resolve(s) for s in each} for each in stories.values()]
+    assert [len(each) for each in found] == [1] * 6
+    assert len(set.union(*found)) == 6
+    assert float(alike(10) @ alike(11)) > 0.46  # without centring this alone would join them
+
+
+def test_fragments_merge_and_the_log_says_so(grouper):
+    a, b = topic(1), topic(4)
+    between = (a + b) / np.linalg.norm(a + b)
+    left = {place(grouper, (a + between) / np.linalg.norm(a + between)).story for _ in range(4)}.pop()
+    placed = [place(grouper, (a + 2 * between) / np.linalg.norm(a + 2 * between)) for _ in range(12)]
+    stories = {grouper.resolve(p.story) for p in placed} | {grouper.resolve(left)}
+    assert len(stories) == 1
+    assert sum(grouper.story(s).size for s in stories) == 16
+
+
+def test_words_alone_work_without_embeddings(grouper):
+    text = "the front desk lost our booking twice and nobody helped"
+    first = grouper.place(mention(text, None))
+    assert grouper.place(mention(text, None)).story == first.story
+
+
+def test_embeddings_that_are_no_numbers_or_of_an_odd_length_are_passed_over(grouper):
+    place(grouper, topic(1))
+    for vector in (b"", b"odd", np.full(WIDTH, np.nan, "<f2").tobytes(), np.zeros(WIDTH, "<f2").tobytes()):
+        assert grouper.place(mention("three words here", vector)).how == "new"
+
+
+def test_two_models_are_never_mixed_and_the_new_one_takes_over(grouper):
+    settings = StorySettings(meaning=MeaningSettings(switch=5))
+    grouper = Grouper("alba", settings)
+    text = "the front desk lost our booking twice and nobody helped"
+    old = grouper.place(mention(text, near(topic(1)), model="one")).story
+    strangers = [place(grouper, topic(1), model="two") for _ in range(5)]
+    assert all(p.how == "new" for p in strangers)
+    fresh = place(grouper, topic(1), model="two")
+    assert fresh.how == "new"
+    assert place(grouper, topic(1), model="two").story == fresh.story
+    assert grouper.place(mention(text, near(topic(9)), model="two")).story == old
+
+
+def test_a_restored_story_is_found_by_its_meaning(grouper):
+    first = {place(grouper, topic(1)).story for _ in range(5)}.pop()
+    blob = grouper.dump(first)
+    assert len(blob) <= MOST_BYTES
+    other = Grouper("alba")
+    other.restore([blob])
+    assert place(other, topic(1)).story == first
+
+
+def test_a_withdrawn_mention_leaves_the_mean(grouper):
+    first = place(grouper, topic(1))
+    gone = mention("told differently again", near(topic(1)))
+    placed = grouper.place(gone)
+    grouper.withdraw(placed.story, placed.share, gone)
+    assert grouper.story(first.story).size == 1
+    assert place(grouper, topic(1)).story == first.story
+
+
+def test_rows_are_bounded_and_real_stories_stay():
+    grouper = Grouper("alba", StorySettings(meaning=MeaningSettings(rows=50)))
+    real = {place(grouper, topic(1), at=float(i)).story for i in range(4)}.pop()
+    for i in range(300):
+        place(grouper, topic(1000 + i), at=10.0 + i)
+    assert len(grouper._meaning) <= 50
+    assert place(grouper, topic(1), at=400.0).story == real
+
+
+def test_the_same_order_gives_the_same_stories():
+    def run() -> list[str]:
+        dice = np.random.default_rng(3)
+        grouper = Grouper("alba")
+        out = []
+        for i in range(400):
+            vector = topic(int(dice.integers(8))) + 0.05 * dice.standard_normal(WIDTH)
+            text = f"matter {dice.integers(30)} of day {dice.integers(9)}"
+            raw = (vector / np.linalg.norm(vector)).astype("<f2").tobytes()
+            placed = grouper.place(mention(text, raw, float(i), id=f"same{i}"))
+            out += [f"{m.src}>{m.into}" for m in placed.merges] + [placed.story]
+        return out
+
+    assert run() == run()
