@@ -70,9 +70,9 @@ class Member:
         self._keeper = asyncio.create_task(self._keep())
 
     def send(self, number: int) -> bool:
-        """Send a signal; False if there is no process at the moment."""
+        """Send a signal; False if there is no process at the moment, or it is ending already."""
         pid = self.pid
-        if pid is None:
+        if pid is None or (number == signal.SIGTERM and self._asked is not None):
             return False
         if number in (signal.SIGTERM, signal.SIGKILL):
             self._asked = (number, time.monotonic())

@@ -18,7 +18,7 @@ from tests.chaos.crew import ROLES, Ending, Role
 from tests.chaos.script import Expected, Script, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.chaos.stage import Stage
 
@@ -31,13 +31,15 @@ PERSON = "pat"
 class Fault(Struct, frozen=True):
     """Send `signal` to a worker once the share `after` of all mentions is accounted for, and `delay_s` later.
 
-    `role` `broker`: kill the broker and start it with its data.
+    `role` `broker`: kill the broker and start it with its data, `away_s` later. SIGSTOP: let the worker go on after
+    `away_s`, as a machine that hung would.
     """
 
     after: float
     role: str
     signal: int
-    delay_s: float
+    delay_s: float = 0.0
+    away_s: float = 1.0
 
 
 class Report(Struct):
@@ -82,11 +84,13 @@ def plan(seed: int, *, each: int = 2, broker: bool = False) -> tuple[Fault, ...]
     )
 
 
-async def run(stage: Stage, script: Script, faults: Sequence[Fault] = ()) -> Report:
-    """Run a script to its end and account for everything."""
+async def run(
+    stage: Stage, script: Script, faults: Sequence[Fault] = (), crew: Mapping[str, int] | None = None
+) -> Report:
+    """Run a script to its end and account for everything. `crew`: how many of each worker; one of each by default."""
     began = time.monotonic()
     report = Report(mentions=len(script.records))
-    stage.start()
+    stage.start(**(crew or {}))
     everything = asyncio.create_task(_everything(stage, script, faults, report))
     watchdog = asyncio.create_task(_watch(stage))
     people = asyncio.create_task(_people(stage))
@@ -106,7 +110,8 @@ async def run(stage: Stage, script: Script, faults: Sequence[Fault] = ()) -> Rep
         await asyncio.gather(everything, watchdog, people, return_exceptions=True)
     await stage.stop()
     report.seconds = time.monotonic() - began
-    await _judge(stage, script, report)
+    await judge(stage, script, report)
+    _judge_people(stage, report)
     return report
 
 
@@ -118,6 +123,11 @@ async def _everything(stage: Stage, script: Script, faults: Sequence[Fault], rep
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(stage.publish(script.records))
         tasks.create_task(_faults(stage, len(script.records), faults, report))
+    await settled(stage)
+
+
+async def settled(stage: Stage) -> None:
+    """Wait until everything published is accounted for and every page is delivered."""
     while (await stage.account()).total < stage.published:  # noqa: ASYNC110 -- other processes move it
         await asyncio.sleep(0.1)
     await _delivered(stage)
@@ -131,13 +141,16 @@ async def _faults(stage: Stage, mentions: int, faults: Sequence[Fault], report: 
         await asyncio.sleep(fault.delay_s)
         if fault.role == "broker":
             await asyncio.to_thread(stage.broker.kill)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(fault.away_s)
             await asyncio.to_thread(stage.broker.start)
         else:
             role: Role = fault.role  # type: ignore[assignment]  # of ROLES, see `plan`
             member = dice.choice(stage.crew(role))
             while not member.send(fault.signal):  # noqa: ASYNC110 -- until it is started again
                 await asyncio.sleep(0.05)
+            if fault.signal == signal.SIGSTOP:
+                await asyncio.sleep(fault.away_s)
+                member.send(signal.SIGCONT)
         report.faults += 1
 
 
@@ -198,7 +211,8 @@ async def _delivered(stage: Stage) -> None:
 # -- counting outside
 
 
-async def _judge(stage: Stage, script: Script, report: Report) -> None:
+async def judge(stage: Stage, script: Script, report: Report) -> None:
+    """Hold the store, the dead letters and the receiver against what stands in the topic of mentions."""
     names = stage.settings.kafka.topics
     records = [r for r in await stage.read_topic(names.mentions) if not r.headers]
     want = expected(script, [r.value for r in records])
@@ -216,7 +230,6 @@ async def _judge(stage: Stage, script: Script, report: Report) -> None:
         report.problems.append(f"{len(origins)} dead letters, expected {want.dead}")
     _judge_stories(stage, want, report)
     _judge_pages(stage, report)
-    _judge_people(stage, report)
     report.endings = [ending for member in stage.members for ending in member.endings]
     report.problems += [
         f"{e.role} ended with {e.code} after signal {e.asked}, {e.took_s:.1f} s:\n{e.last}"

@@ -49,7 +49,7 @@ class Stage:
         self.incidents = IncidentStore(self.store, directory_of(settings))
         self.members: list[Member] = []
         self.published = 0
-        self._env = {**os.environ, SECRET_NAME: SECRET}
+        self.env = {**os.environ, SECRET_NAME: SECRET}
 
     @classmethod
     async def build(
@@ -84,7 +84,7 @@ class Stage:
         """Start workers: `start(score=1, watch=2)`; without arguments one of each."""
         for role in ROLES:
             for number in range(numbers.get(role, 0 if numbers else 1)):
-                member = Member(role, number, self.file, self.folder, self._env)
+                member = Member(role, number, self.file, self.folder, self.env)
                 self.members.append(member)
                 member.start()
 
