@@ -1,0 +1,89 @@
+# Needs Python 3.11 or newer, make and a network for the first install; everything else goes into .venv.
+#   make demo [SEED=N] [SUMMARY=FILE]                          a simulated week, from mention to page
+#   make demo INPUT=FILE [MAP=FILE] [BRANDS=FILE]              your own JSON lines
+#   make test                                                  all tests
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+SOURCES := src tests bench tools conftest.py
+
+# The first Python that runs, is new enough, and can make environments.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+
+.PHONY: help
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.made requirements.lock pyproject.toml
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) install --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements-dev.lock
+	@$(PIP) install --requirement requirements-dev.lock
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.base  ## install into .venv
+
+.PHONY: demo
+demo: $(VENV)/.base  ## show all of it: INPUT, MAP, BRANDS, SEED, SUMMARY
+	@$(BIN)/monitor demo $(if $(INPUT),--input '$(INPUT)') $(if $(MAP),--map '$(MAP)') \
+		$(if $(BRANDS),--brands '$(BRANDS)') $(if $(SEED),--seed '$(SEED)') $(if $(SUMMARY),--summary '$(SUMMARY)')
+
+.PHONY: test
+test: $(VENV)/.dev  ## run the tests; ARGS goes to pytest
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+.PHONY: test-all
+test-all: $(VENV)/.dev  ## the same, and the broker tests once more on Apache Kafka (KAFKA_HOME)
+	@test -n "$(KAFKA_HOME)" || { echo "make: set KAFKA_HOME to a Kafka distribution" >&2; exit 2; }
+	@$(BIN)/python -m pytest -q $(ARGS)
+	@MONITOR_TEST_BROKER=kafka $(BIN)/python -m pytest -q tests/broker $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev  ## check style
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+
+.PHONY: format
+format: $(VENV)/.dev  ## mend style
+	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+.PHONY: types
+types: $(VENV)/.dev  ## check types
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: $(VENV)/.base  ## measure throughput, cost, seconds to a page, memory
+	@$(BIN)/python bench/pipeline.py $(ARGS)
+
+.PHONY: bench-demo
+bench-demo: $(VENV)/.base  ## is the viral story paged in time, over 50 weeks?
+	@$(BIN)/python bench/demo.py $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/.dev  ## kill everything, many times, and add the account up
+	@MONITOR_CHAOS=all $(BIN)/python -m pytest -q tests/chaos $(ARGS)
+
+.PHONY: bench-spread
+bench-spread: $(VENV)/.base  ## forecasts and detectors against the public cascades and streams
+	@$(BIN)/monitor spread bench $(ARGS)
+
+.PHONY: lock
+lock: $(VENV)/.made  ## write the lock files anew
+	@$(BIN)/python tools/lock.py
+
+.PHONY: clean
+clean:  ## take away what was installed and what the demo left
+	@rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
