@@ -99,3 +99,14 @@ def test_dispatch_without_recipients_says_what_to_do(tmp_path):
     done = _run("dispatch", cwd=tmp_path, MONITOR_HTTP__DISPATCH_PORT="0")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("monitor: nobody can be paged: add recipients")
+
+
+def test_a_store_that_cannot_be_made_is_told_in_a_line(tmp_path):
+    done = _run(
+        "watch", cwd=tmp_path, MONITOR_STORE__URL="sqlite:////proc/nowhere/x.sqlite", MONITOR_HTTP__WATCH_PORT="0"
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("monitor: ")
+    assert "/proc/nowhere" in last
+    assert "Traceback" not in done.stderr

@@ -84,6 +84,7 @@ def test_nothing_changes_after_the_start():
         ),
         ("kafka:\n  security: {protocol: SASL_SSL}\n", "FILE:2: kafka.security protocol SASL_SSL needs a username"),
         ("time:\n  mode: lve\n", "FILE:2: time.mode is 'lve'; give 'live' or 'replay'"),
+        ("store:\n  url: mysql://x\n", "FILE:2: store.url is no store; write sqlite:///FILE or postgresql"),
         ("log: loud\n", "FILE:1: log is 'loud'; write keys below it: format, level"),
         ("log:\n", "FILE:1: log is empty; write keys below it: format, level"),
         ("http:\n  score_port: 99999\n", "FILE:2: http.score_port is 99999; give a number less than or equal to 65535"),

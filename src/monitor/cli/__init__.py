@@ -8,7 +8,7 @@ import logging
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -137,13 +137,29 @@ _delegate("read", "monitor.sentiment.cli:read", "Read a file of mentions with th
 _delegate("model", "monitor.sentiment.cli:model_app", "Make and measure the model.", "Data and models")
 
 
+EXTRAS = {"psycopg": "postgres", "torch": "train", "transformers": "train"}
+
+
 def main() -> None:
-    """Run the command line; an error of our own ends in a line that says what to do, and exit code 2."""
+    """Run the command line; what a user can mend ends in a line that says how, and exit code 2."""
     logging.getLogger().addHandler(logging.NullHandler())  # what a library has to say, our own errors say better
     try:
         app(prog_name="monitor")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(str(error.name).partition(".")[0])
+        if extra is None:
+            raise
+        _refuse(f"{error.name} is not installed: pip install 'mention-monitor[{extra}]'")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "monitor":
             raise
-        sys.stderr.write(f"monitor: {error}\n")
-        sys.exit(2)
+        _refuse(str(error))
+
+
+def _refuse(why: str) -> NoReturn:
+    sys.stderr.write(f"monitor: {why}\n")
+    sys.exit(2)

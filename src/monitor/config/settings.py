@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -20,6 +21,12 @@ def _web_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("is no web address; write it as https://host/path")
+    return value
+
+
+def _store_address(value: str) -> str:
+    if not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
+        raise ValueError("is no store; write sqlite:///FILE or postgresql+psycopg://user:${NAME}@host/database")
     return value
 
 
@@ -105,7 +112,7 @@ class KafkaSettings(Section):
 class StoreSettings(Section):
     """The database."""
 
-    url: Annotated[str, Field(min_length=1)] = "sqlite:///monitor.sqlite"
+    url: Annotated[str, AfterValidator(_store_address)] = "sqlite:///monitor.sqlite"
     """A SQLAlchemy address: SQLite in a file on a local disk, or `postgresql+psycopg://user:${NAME}@host/database`."""
     id_retention_hours: Annotated[float, Field(ge=1, le=24 * 366)] = 48.0
     """How long ids are remembered, so that a repeat is known; what was published earlier is counted `too_old`."""

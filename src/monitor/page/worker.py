@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from monitor.telemetry.health import Health
     from monitor.telemetry.metrics import PageMetrics
 
+STORE_PATIENCE_S = 60.0
+"""How long a store that is locked or away is waited for at the start."""
+
 LOOK_S = 2.0
 """Seconds between two looks at the outbox's depth and at the dispatcher's progress."""
 
@@ -74,7 +77,7 @@ async def dispatch(
     own = store is None
     store = store or Store(settings.store.url)
     try:
-        await store.run(store.migrate)
+        await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
         outbox = OutboxStore(store)
         meter = PageMeter(worker.metrics.pages)
         dispatcher = Dispatcher(outbox, notifiers, clock=clock, policy=policy, meter=meter)
