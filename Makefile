@@ -73,12 +73,8 @@ bench-demo: $(VENV)/.base  ## is the viral story paged in time, over 50 weeks?
 	@$(BIN)/python bench/demo.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(VENV)/.dev  ## kill everything, many times, and add the account up
-	@MONITOR_CHAOS=all $(BIN)/python -m pytest -q tests/chaos $(ARGS)
-
-.PHONY: bench-spread
-bench-spread: $(VENV)/.base  ## forecasts and detectors against the public cascades and streams
-	@$(BIN)/monitor spread bench $(ARGS)
+chaos: $(VENV)/.dev  ## kill everything, many times, with the real model (and on Apache Kafka: KAFKA_HOME)
+	@$(BIN)/python bench/chaos.py --all $(ARGS)
 
 .PHONY: lock
 lock: $(VENV)/.made  ## write the lock files anew

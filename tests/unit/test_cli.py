@@ -11,6 +11,12 @@ import pytest
 import monitor
 
 
+COMMANDS = (
+    *("score", "watch", "dispatch", "demo", "doctor", "broker", "dead", "offsets", "incident"),
+    *("replay", "simulate", "read", "stories", "model"),
+)
+
+
 def _run(*args: str, cwd=None, **environ: str) -> subprocess.CompletedProcess:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(cwd or "/nonexistent"), "COLUMNS": "120", **environ}
     command = [sys.executable, "-m", "monitor", *args]
@@ -61,7 +67,7 @@ def test_version():
     assert _run("--version").stdout == f"monitor {monitor.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["score", "watch", "dispatch", "doctor", "dead", "offsets", "incident", "simulate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
     done = _run(command, "--help")
     assert done.returncode == 0, done.stderr

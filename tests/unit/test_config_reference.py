@@ -27,3 +27,10 @@ def test_the_example_on_the_page_is_taken(tmp_path):
     path.write_text(example)
     settings = load(path, {"DB_PASSWORD": "x", "DESK_SECRET": "y"})
     assert set(settings.channels) == {"duty-desk", "am"}
+
+
+def test_the_example_in_the_readme_is_taken(tmp_path):
+    example = (PAGE.parents[1] / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "monitor.yaml"
+    path.write_text(example)
+    assert load(path, {"DB_PASSWORD": "x", "DESK_SECRET": "y"}).channels.keys() == {"desk"}

@@ -134,6 +134,7 @@ _delegate("incident", "monitor.cli.incidents:app", "Show incidents.", "Operate")
 _delegate("replay", "monitor.cli.replay:replay", "Publish a file of mentions with its own time.", "Data and models")
 _delegate("simulate", "monitor.simulate.command:simulate", "Simulate a stream of mentions.", "Data and models")
 _delegate("read", "monitor.sentiment.cli:read", "Read a file of mentions with the model.", "Data and models")
+_delegate("stories", "monitor.story.cli:app", "Group a file of mentions into stories.", "Data and models")
 _delegate("model", "monitor.sentiment.cli:model_app", "Make and measure the model.", "Data and models")
 
 
