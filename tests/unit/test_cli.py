@@ -10,7 +10,6 @@ import pytest
 
 import monitor
 
-
 COMMANDS = (
     *("score", "watch", "dispatch", "demo", "doctor", "broker", "dead", "offsets", "incident"),
     *("replay", "simulate", "read", "stories", "model"),
