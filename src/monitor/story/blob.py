@@ -32,7 +32,7 @@ class _Blob(msgspec.Struct, array_like=True, frozen=True):
     sources: dict[str, int]
     langs: dict[str, int]
     causes: dict[str, int]
-    words: dict[str, float]
+    words: dict[str, int]
     exemplars: list[tuple[str, str, float, int, bool]]
     links: list[str]
     tags: list[str]

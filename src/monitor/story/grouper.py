@@ -15,7 +15,7 @@ from monitor.story.lexicon import Lexicon
 from monitor.story.meaning import Meaning
 from monitor.story.read import borrow, is_suspect, make_share, parents
 from monitor.story.recent import Recent
-from monitor.story.story import EXEMPLAR_CHARS, Exemplar, Story
+from monitor.story.story import EXEMPLAR_CHARS, WORD, Exemplar, Story
 from monitor.story.types import How, Merge, Placement, Share, StorySettings
 from monitor.story.words import Text, link_name, short_name, take_apart
 
@@ -353,7 +353,7 @@ class Grouper:
     def restore(self, blobs: Iterable[bytes]) -> None:
         """Take stored live stories in, as after a start. Raises `StoryBlobError` for one that cannot be read."""
         for story in sorted((unpack(blob, self.lexicon) for blob in blobs), key=lambda s: (s.last_at, s.id)):
-            self.lexicon.relearn(story.words, story.size)
+            self.lexicon.relearn({word: n / WORD for word, n in story.words.items()}, story.size)
             self._admit(story)
             self._meaning.adopt(story, story.mean)
 

@@ -41,7 +41,7 @@ class Lexicon:
         if len(counts) > MOST_WORDS:
             self._halve()
 
-    def relearn(self, counts: dict[str, float], texts: float) -> None:
+    def relearn(self, counts: Mapping[str, float], texts: float) -> None:
         """Count a restored story's words again."""
         self.texts += texts
         for word, n in counts.items():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from monitor.story.meaning import Mean
 
 MOST_WORDS = 64
+WORD = 10
+"""What a word counts in a mention of full weight; small whole numbers take no memory of their own."""
 MOST_EXEMPLARS = 5
 MOST_NAMES = 12
 MOST_LINKS = 6
@@ -119,7 +121,7 @@ class Story:
         self.sources: dict[str, int] = {}
         self.langs: dict[str, int] = {}
         self.causes: dict[str, int] = {}
-        self.words: dict[str, float] = {}
+        self.words: dict[str, int] = {}
         self.exemplars: list[Exemplar] = []
         self.links: list[str] = []
         self.tags: list[str] = []
@@ -137,7 +139,7 @@ class Story:
         self._count(share, 1)
         if share.own:
             return
-        self.add_words(text.content, weight)
+        self.add_words(text.content, round(weight * WORD))
         if m.text and not m.text.isspace():
             self._quote(m)
 
@@ -145,7 +147,7 @@ class Story:
         """Take a mention's share out again; with its `text` the words go too. Its quotes and exemplars always go."""
         self._count(share, -1)
         if text is not None and not share.own:
-            self.add_words(text.content, -1.0)
+            self.add_words(text.content, -WORD)
         self.first, self.biggest, self.latest = (
             None if saying and saying.key == short_name(share.key) else saying
             for saying in (self.first, self.biggest, self.latest)
@@ -174,11 +176,11 @@ class Story:
         if share.cause:
             bump(self.causes, share.cause, by)
 
-    def add_words(self, words: Iterable[str], by: float) -> None:
+    def add_words(self, words: Iterable[str], by: int) -> None:
         """Add `by` to each word's count; the commonest `MOST_WORDS` are kept."""
         counts = self.words
         for word in words:
-            counts[word] = counts.get(word, 0.0) + by
+            counts[word] = counts.get(word, 0) + by
         if by < 0:
             self.words = {word: n for word, n in counts.items() if n > 0}
         elif len(counts) > 2 * MOST_WORDS:

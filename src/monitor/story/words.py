@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from sys import intern
 
 from msgspec import Struct
 
@@ -91,7 +92,7 @@ def take_apart(text: str) -> Text:
     words = [w.replace("\u2019", "'").replace("'", "") for w in _WORD.findall(bare)]
     if not bare.isascii() and _WIDE.search(bare):
         words = [p for w in words for p in (_split_wide(w) if _WIDE.match(w) else [w])]
-    words = [w[:40] for w in words]
+    words = [intern(w[:40]) for w in words]  # the same words stand in many stories
     content = tuple(dict.fromkeys(w for w in words if w not in STOP and (len(w) > 1 or w.isdigit())))
     digest = blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
     return Text(tuple(words), content, links, tags, repost, int.from_bytes(digest, "big") >> 1)
