@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from monitor.sentiment.cache import CachedScorer
+from monitor.sentiment.errors import ModelError
 from monitor.sentiment.stub import StubScorer
 from monitor.sentiment.weights import PACKAGED
 
@@ -55,6 +56,11 @@ def load_scorer(
     if model is None or (Path(model) / "model.json").exists():
         packed = OnnxScorer(PACKAGED if model is None else Path(model), threads=threads, vectors=vectors)
         return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
+    if isinstance(model, Path) and not (model / "config.json").exists():
+        raise ModelError(
+            f"There are no weights at {model}: no model.json is there. `monitor model train` makes a folder of weights; "
+            "without model.path the packaged ones are taken."
+        )
     from monitor.sentiment.huggingface import HuggingFaceScorer  # noqa: PLC0415 -- the same
 
     other = HuggingFaceScorer(str(model), threads=threads, vectors=vectors)
