@@ -58,7 +58,7 @@ def load_scorer(
         return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
     if isinstance(model, Path) and not (model / "config.json").exists():
         raise ModelError(
-            f"There are no weights at {model}: no model.json is there. `monitor model train` makes a folder of weights; "
+            f"There are no weights at {model}: no model.json is there. `monitor model train` makes such a folder; "
             "without model.path the packaged ones are taken."
         )
     from monitor.sentiment.huggingface import HuggingFaceScorer  # noqa: PLC0415 -- the same
