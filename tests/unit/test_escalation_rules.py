@@ -128,7 +128,7 @@ def test_far_over_the_line_is_a_crisis(changes):
 
 
 def test_a_notice_that_turns_into_a_complaint_is_raised_to_a_page():
-    _, memory = after_hold(example_view(complaint_share=0.2))
+    _, memory = after_hold(example_view(complaint_share=0.1))
     _, memory = evaluate(RULES, example_view(), memory, NOW + 100)
     decision, memory = evaluate(RULES, example_view(), memory, NOW + 160)
     assert (decision.action, decision.severity) == ("raise", "page")
@@ -305,3 +305,29 @@ def test_any_history_moves_one_step_at_a_time_and_memory_follows_the_decisions(s
         assert decision.action == "none" or (decision.reason and decision.rule)
         if view.complaint_share < 0.35 and decision.action in {"open", "raise"}:
             assert decision.severity == "notify"
+
+
+def passed_on(**changes):
+    """A complaint that others pass on: few complain themselves."""
+    return example_view(**{"complaint_share": 0.25, "negative_share": 0.4, "positive_share": 0.12} | changes)
+
+
+def test_indignation_about_a_complaint_counts_as_complaining():
+    decision, _ = after_hold(passed_on())
+    assert (decision.rule, decision.severity) == ("going-viral", "page")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"complaint_share": 0.08, "negative_share": 0.05, "positive_share": 0.47},
+        {"complaint_share": 0.25, "negative_share": 0.3, "positive_share": 0.4},
+        {"complaint_share": 0.1, "negative_share": 0.5, "positive_share": 0.05},
+        {"promo_share": 0.7},
+        {"complaint_share": 0.25, "negative_share": 0.0, "positive_share": 0.0},
+    ],
+    ids=["a giveaway", "two sides", "bad news without anyone wronged", "a campaign", "nobody takes a side"],
+)
+def test_what_is_no_complaint_is_a_notice(changes):
+    decision, _ = after_hold(passed_on(**changes))
+    assert decision.severity == "notify"

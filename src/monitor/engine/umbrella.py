@@ -137,8 +137,10 @@ class UmbrellaEngine:
             self._hear(m, complaint, voice, share.cause if share is not None else None)
         version = (m.revision, 0, m.published_at, m.id)
         given = Contribution(share, voice, m.followers, m.kind, complaint, m.published_at, version, m.brands)
-        if not behind:
-            self._judge_if_due(story, changes)
+        self._judge_if_due(story, changes, watch_only=behind)
+        if behind and _slot(self._clock, self._settings.tide_s) > self._tide_slot:
+            # A backlog is read far faster than ticks come: what holds must have held before the last of them.
+            self._judge_tides(changes, watch_only=True)
         return SeenRow(key, self.name, "stored", m.published_at, story, m.revision, msgspec.msgpack.encode(given))
 
     def _place(self, m: ReadMention, related: str | None, changes: Changes) -> Placement:
@@ -291,9 +293,9 @@ class UmbrellaEngine:
 
     # -- judging
 
-    def _judge_if_due(self, story: str, changes: Changes) -> None:
+    def _judge_if_due(self, story: str, changes: Changes, *, watch_only: bool) -> None:
         if self._clock - self._minds[story].judged_at >= self._settings.pace_s and story in self._grouper:
-            self._judge(story, changes)
+            self._judge(story, changes, watch_only=watch_only)
 
     def _judge(self, story: str, changes: Changes, *, watch_only: bool = False, since: float | None = None) -> None:
         mind = self._minds[story]
@@ -310,7 +312,7 @@ class UmbrellaEngine:
             self._touched.add(story)
             changes.events.append(Crossing(now, self.name, story, figures.size, figures.line.size))
         decision, memory = evaluate(self.rules, view, mind.memory, now)
-        if watch_only:
+        if watch_only or (decision.action == "open" and self._fragment(story, decision)):
             memory = _undecided(memory, mind.memory)
         else:
             self._conclude(view, decision, since, changes)
@@ -348,7 +350,9 @@ class UmbrellaEngine:
                 self._touched_brands.add(brand)
             if story is None:
                 continue
-            if watch.memory.severity is None and self._paged_about(brand):
+            if watch.memory.severity is None and not watch.explained and self._paged_about(brand):
+                watch.explained = True
+            if watch.explained and tide.wave_since is not None:
                 continue  # people retell the story that somebody was already paged about: one matter, one page
             view = watch.view(story, tide)
             decision, memory = evaluate(self.rules, view, watch.memory, now)
@@ -360,6 +364,7 @@ class UmbrellaEngine:
             watch.memory = memory
             if tide.wave_since is None and memory.severity is None:
                 watch.wave = None
+                watch.explained = False
                 watch.memory = RuleMemory()
 
     def _wave_nearby(self, brand: str) -> bool:
@@ -370,15 +375,31 @@ class UmbrellaEngine:
             if other != brand
         )
 
-    def _paged_about(self, brand: str) -> bool:
-        """Whether a story of this brand, of one above or of one below it, stands at page or crisis now."""
+    def _paged_about(self, brand: str) -> list[str]:
+        """Return the stories of this brand, of those above and of those below it, that stand at page or crisis now."""
+        paged = []
         for story in self._held:
-            severity = self._minds[story].memory.severity
-            if severity in {"page", "crisis"} and story in self._grouper:
+            if self._minds[story].memory.severity in {"page", "crisis"} and story in self._grouper:
                 other = self._grouper.story(story).brand() or self.name
                 if other == brand or other in self._tree.ancestors(brand) or brand in self._tree.ancestors(other):
-                    return True
-        return False
+                    paged.append(story)
+        return paged
+
+    def _fragment(self, story: str, decision: Decision) -> bool:
+        """Whether somebody was already paged about this matter: told in other words it began as a story of its own.
+
+        It is the same matter if it began later, about the same brand, and shares telling words with a paged story.
+        """
+        if decision.severity not in {"page", "crisis"}:
+            return False
+        entry = self._grouper.story(story)
+        words = _telling(entry)
+        return any(
+            other != story
+            and self._grouper.story(other).first_at <= entry.first_at
+            and len(words & _telling(self._grouper.story(other))) >= SAME_WORDS
+            for other in self._paged_about(entry.brand() or self.name)
+        )
 
     def _line(self, brand: str) -> ViralLine:
         line = self._lines.get(brand)
@@ -492,6 +513,14 @@ def _more(one: RuleMemory, other: RuleMemory) -> bool:
         return one.severity is not None
     return other == RuleMemory()
 
+
+def _telling(story: Story) -> set[str]:
+    """Return the words that tell a story from others."""
+    return {word for phrase in story.phrases(8) for word in phrase.split()}
+
+
+SAME_WORDS = 2
+"""Telling words that two stories of one brand share if they are one matter told twice."""
 
 TIDE_VOICES = 8
 """A mention of a story with so many voices is judged with it, not with the brand's tide: one matter, one page."""

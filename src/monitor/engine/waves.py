@@ -40,6 +40,7 @@ class _State(Struct, array_like=True):
     heard: list[Heard]
     memory: RuleMemory
     wave: str | None
+    explained: bool = False
 
 
 class BrandWatch:
@@ -52,6 +53,7 @@ class BrandWatch:
         self.heard: deque[Heard] = deque(maxlen=RECENT)
         self.memory = RuleMemory()
         self.wave: str | None = None
+        self.explained = False  # a story that somebody was paged about is behind the wave
         self.stirred = True  # something was heard since it was last judged
 
     def hear(self, m: ReadMention, complaint: float | None, voice: int, cause: str | None) -> None:
@@ -126,7 +128,7 @@ class BrandWatch:
     def dump(self) -> bytes:
         """Return the state as bytes."""
         # The tide's bitmaps are mostly zeros, and this is written with every batch.
-        state = _State(zlib.compress(self.tide.dump(), 1), list(self.heard), self.memory, self.wave)
+        state = _State(zlib.compress(self.tide.dump(), 1), list(self.heard), self.memory, self.wave, self.explained)
         return msgspec.msgpack.encode(state)
 
     def restore(self, blob: bytes) -> None:
@@ -136,3 +138,4 @@ class BrandWatch:
         self.heard = deque(state.heard, maxlen=RECENT)
         self.memory = state.memory
         self.wave = state.wave
+        self.explained = state.explained

@@ -71,21 +71,28 @@ class Growing(Struct, frozen=True, kw_only=True):
 
 
 class Complaining(Struct, frozen=True, kw_only=True):
-    """The story is mostly a complaint, by enough readable mentions, and no promotion.
+    """The story is about a complaint, by enough readable mentions, and no promotion.
 
-    `share`: half. A story that spreads because people laugh, plead or praise has few complaints among its mentions;
-    one that spreads because people are wronged has mostly complaints, its quotes and reposts included. `readable`:
-    below five a share says nothing. `promo`: a third of giveaway or campaign language is a campaign.
+    `share`: half of its mentions complain. Or somebody was wronged and others pass it on: few of those complain
+    themselves ("how do they sleep?", "please share"), but of the mentions that take a side at least `against` are
+    negative, and `least` complain outright. What spreads because people laugh, plead, win or praise has neither.
+    `readable`: below five mentions a share says nothing. `promo`: a third of giveaway or campaign language is one.
     """
 
     share: float = 0.5
+    against: float = 0.6
+    least: float = 0.2
     readable: int = 5
     promo: float = 0.34
 
     def __call__(self, view: StoryView, /) -> bool:
         """Return whether it holds."""
-        readable = view.size * (1.0 - view.unread_share)
-        return readable >= self.readable and view.complaint_share >= self.share and view.promo_share < self.promo
+        if view.size * (1.0 - view.unread_share) < self.readable or view.promo_share >= self.promo:
+            return False
+        if view.complaint_share >= self.share:
+            return True
+        sided = view.negative_share + view.positive_share
+        return view.complaint_share >= self.least and view.negative_share >= self.against * sided > 0.0
 
 
 class GoingViral(Struct, frozen=True, kw_only=True):

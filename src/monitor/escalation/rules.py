@@ -84,7 +84,7 @@ def default_rules(
         p_viral=p_viral / 2, times=1.5, pace=growing.pace / 2, past=growing.pace, voices=growing.voices
     )
     calmer = GoingViral(
-        complaining=Complaining(share=complaint_share * 0.7, promo=0.5),
+        complaining=Complaining(share=complaint_share * 0.7, against=0.5, least=0.12, promo=0.5),
         growing=calmer_growth,
     )
     return RuleSet(
