@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import structs
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from monitor.brand import BrandMatcher, BrandTree
 from monitor.brand.tree import ViralLine
+from monitor.clock import VirtualClock
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.escalation.rules import default_rules
@@ -82,8 +83,15 @@ class Pipeline:
         self.tree = tree or brands()
         self.matcher = BrandMatcher(self.tree)
         self.store = Store(url)
+        if self.store.is_sqlite:  # nobody pulls the plug on a test
+
+            @event.listens_for(self.store.engine, "connect")
+            def _fast(connection: Any, _: Any) -> None:
+                connection.execute("PRAGMA synchronous=OFF")
+
         metadata.create_all(self.store.engine)
-        self.watch = WatchStore(self.store, routes or on_call("ana"))
+        self.clock = VirtualClock(T0)
+        self.watch = WatchStore(self.store, routes or on_call("ana"), self.clock)
         self.settings = EngineSettings(readings_partitions=readings, mode=mode, **settings)
         self.rules = default_rules()
         self.topic_id = "t1"
@@ -139,6 +147,7 @@ class Pipeline:
     def take(self, partition: int, value: bytes) -> Any:
         """Let one record of `readings` through; returns the changes."""
         self.values.append((partition, value))
+        self.clock.set(self.wall or 0.0)
         batch = decode_batch(value)
         found, loose = self.watch.known(PartitionEngine.wants(batch))
         changes = self.engines[partition].apply(batch, found, loose, self.wall)
@@ -204,10 +213,12 @@ class Pipeline:
         return [row.clock - T0 for row in self.rows(partition_state, partition_state.c.partition)]
 
 
-def outcry(brand: str, start: float, *, people: int = 120, hours: float = 1.0, tag: str = "") -> list[bytes]:
+def outcry(
+    brand: str, start: float, *, people: int = 120, hours: float = 1.0, tag: str = "", words: str = ""
+) -> list[bytes]:
     """Return a complaint of `brand` that many people repeat, faster and faster: posts and reposts, in order."""
     name = f"{brand}-{tag}-{start:.0f}"
-    text = ANGRY.format(brand=brand, more=f"Story {tag or brand} of the broken suitcase at gate nine.")
+    text = words or ANGRY.format(brand=brand, more=f"Story {tag or brand} of the broken suitcase at gate nine.")
     out = [say(f"{name}-0", text, start, author=f"{name}-first", followers=20_000)]
     for number in range(1, people):
         at = start + hours * 3600 * (number / people) ** 0.5

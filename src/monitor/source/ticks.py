@@ -18,21 +18,28 @@ class Ticker:
     """Makes the ticks of a replay from its mentions' times.
 
     After a mention the ticks come 30, 60, 120, ... seconds apart, up to 16 minutes, until the next one: hold-downs end
-    in time, and a quiet night costs few records.
+    in time, and a quiet night costs few records. Asked again for a time that has passed it has nothing to say: a
+    repeated mention changes nothing.
 
     >>> ticker = Ticker()
     >>> list(ticker.until(1000.0)), list(ticker.until(1010.0)), list(ticker.until(1100.0))
     ([1000.0], [], [1030.0, 1090.0])
     >>> list(ticker.until(1120.0))
     [1120.0]
+    >>> list(ticker.until(1360.0)), list(ticker.until(1360.0))
+    ([1150.0, 1210.0, 1330.0], [])
     """
 
     def __init__(self) -> None:
         self._at: float | None = None
         self._gap = TICK_S
+        self._now = float("-inf")
 
     def until(self, now: float) -> Iterator[float]:
         """Yield the ticks that come before a mention at `now` (event time, seconds since the epoch)."""
+        if now <= self._now:
+            return
+        self._now = now
         if self._at is None:
             self._at = now
             yield now

@@ -6,12 +6,12 @@ what a person did meanwhile is never overwritten. People's changes go the same w
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import func, insert, or_, select, update
 
+from monitor.clock import WallClock
 from monitor.incident import (
     ACTIVE,
     IllegalChange,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from monitor.clock import Clock
     from monitor.engine.changes import Act, Crossing, Merge
     from monitor.incident import Event, Routes
     from monitor.page.facts import About
@@ -61,12 +62,12 @@ class VersionConflictError(Exception):
 
 
 class IncidentWriter:
-    """Appends events to incidents inside a transaction that somebody else began."""
+    """Appends events to incidents inside a transaction that somebody else began; `now` is real time."""
 
-    def __init__(self, connection: Connection, routes: Routes) -> None:
+    def __init__(self, connection: Connection, routes: Routes, now: float | None = None) -> None:
         self._connection = connection
         self._routes = routes
-        self._now = time.time()
+        self._now = WallClock().now() if now is None else now
 
     def act(self, act: Act) -> None:
         """Carry a decision of the rules out."""
@@ -255,9 +256,10 @@ class IncidentWriter:
 class IncidentStore:
     """Incidents for people and programs: read, and change with a version check and a retry."""
 
-    def __init__(self, store: Store, routes: Routes) -> None:
+    def __init__(self, store: Store, routes: Routes, clock: Clock | None = None) -> None:
         self._store = store
         self._routes = routes
+        self._clock = clock or WallClock()
 
     def get(self, incident: str) -> Incident | None:
         """Return an incident, or None."""
@@ -323,7 +325,7 @@ class IncidentStore:
         """
 
         def work(connection: Connection) -> Incident:
-            writer = IncidentWriter(connection, self._routes)
+            writer = IncidentWriter(connection, self._routes, self._clock.now())
             current = writer.by_id(incident)
             if current is None:
                 raise KeyError(incident)

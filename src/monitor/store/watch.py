@@ -7,13 +7,13 @@ partition without noticing writes nothing.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from monitor.clock import WallClock
 from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
 from monitor.store.account import found
 from monitor.store.incidents import IncidentWriter
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
+    from monitor.clock import Clock
     from monitor.engine.changes import Changes, LooseRow
     from monitor.incident import Routes
     from monitor.store.database import Store
@@ -48,11 +49,15 @@ class PartitionState(Struct, frozen=True):
 
 
 class WatchStore:
-    """The watching worker's side of the store. Methods block; call them on the store's thread."""
+    """The watching worker's side of the store. Methods block; call them on the store's thread.
 
-    def __init__(self, store: Store, routes: Routes) -> None:
+    `clock` gives the real time that rows were written at.
+    """
+
+    def __init__(self, store: Store, routes: Routes, clock: Clock | None = None) -> None:
         self._store = store
         self._routes = routes
+        self._clock = clock or WallClock()
         self._upsert = sqlite.insert if store.is_sqlite else postgresql.insert
 
     def state(self, topic: str, partition: int) -> PartitionState | None:
@@ -70,7 +75,9 @@ class WatchStore:
     def begin(self, state: PartitionState) -> None:
         """Enter a partition that is read for the first time."""
         values = {field: getattr(state, field) for field in PartitionState.__struct_fields__}
-        statement = self._upsert(partition_state).values(**values, updated_at=time.time()).on_conflict_do_nothing()
+        statement = (
+            self._upsert(partition_state).values(**values, updated_at=self._clock.now()).on_conflict_do_nothing()
+        )
         self._store.transact(lambda connection: connection.execute(statement))
 
     def load(self, partition: int) -> tuple[list[StoryRow], list[TideRow]]:
@@ -128,7 +135,7 @@ class WatchStore:
                 marks=changes.marks,
                 clock=changes.clock,
                 behind=changes.behind,
-                updated_at=time.time(),
+                updated_at=self._clock.now(),
             )
         )
         if moved.rowcount != 1:
@@ -161,7 +168,7 @@ class WatchStore:
                 .values(closed=True),
                 [{"of_umbrella": umbrella, "of_story": name} for umbrella, name in changes.closed],
             )
-        writer = IncidentWriter(connection, self._routes)
+        writer = IncidentWriter(connection, self._routes, self._clock.now())
         for happened in changes.events:
             if isinstance(happened, Act):
                 writer.act(happened)
@@ -250,7 +257,7 @@ class WatchStore:
                     partition_state.c.topic == topic, partition_state.c.partition == state.partition
                 )
             )
-            connection.execute(insert(partition_state).values(**values, updated_at=time.time()))
+            connection.execute(insert(partition_state).values(**values, updated_at=self._clock.now()))
 
         self._store.transact(work)
 
