@@ -34,12 +34,14 @@ class UmbrellaSettings(Struct, frozen=True):
 
     `min_voices`: fewer distinct authors never count as spreading. `pace_s`: a story is judged at most this often while
     mentions come in, and an unchanged one with an incident every `settle_s`. `tide_s`: how often a brand is judged.
+    `grace_s`: mentions come so late; until then a story's silence says nothing about it.
     """
 
     min_voices: int = 3
     pace_s: float = 5.0
     settle_s: float = 60.0
     tide_s: float = 300.0
+    grace_s: float = 60.0
     expire_s: float = 600.0
 
 
@@ -416,7 +418,7 @@ class UmbrellaEngine:
     def _view(self, story: str, spread: StorySpread) -> StoryView:
         entry = self._grouper.story(story)
         brand = entry.brand() or self.name
-        figures = spread.assess(self._clock, self._line(brand))
+        figures = spread.assess(self._clock - self._settings.grace_s, self._line(brand))
         return story_view(entry, brand, figures, self._brands_hit(entry))
 
     def _brands_hit(self, story: Story) -> int:
@@ -519,7 +521,7 @@ def _telling(story: Story) -> set[str]:
     return {word for phrase in story.phrases(8) for word in phrase.split()}
 
 
-SAME_WORDS = 2
+SAME_WORDS = 1
 """Telling words that two stories of one brand share if they are one matter told twice."""
 
 TIDE_VOICES = 8
