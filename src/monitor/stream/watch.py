@@ -113,6 +113,16 @@ class _Owned(Struct):
 class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
     """Faust's consumer, with the store deciding where each partition is read on: never the group's offsets."""
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit the record under way and let go; the rest is read again by the next owner."""
+        await self.app.conf.watcher.let_go()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take records of this assignment from now on."""
+        self.app.conf.watcher.regain(generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Load what is assigned, and seek to the stored offsets."""
         watcher: Watcher = self.app.conf.watcher
@@ -151,6 +161,8 @@ class Watcher:
         self._clock = clock
         self._events = events or WatchEvents()
         self._owned: dict[int, _Owned] = {}
+        self._resting: dict[int, _Owned] = {}  # owned before the rebalance that is under way
+        self._generation: int | None = None  # of the group; None during a rebalance
         self._ended: asyncio.Future[None] | None = None  # settled by what ends the worker
         self._lock = asyncio.Lock()
         self._stopping = False
@@ -183,11 +195,10 @@ class Watcher:
     async def _stop(self, app: Any) -> None:
         """Let the record under way be committed, then leave: the store knows where whoever comes next reads on.
 
-        Faust would wait until all that it has fetched is acknowledged; after an error that is for ever, and under load
-        longer than a worker may take to stop.
+        Faust is not left to wait until all that it has fetched is acknowledged: after an error that is for ever, and
+        under load longer than a worker may take to stop.
         """
         self._stopping = True
-        app.conf.stream_wait_empty = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S / 2), self._lock:
                 pass
@@ -209,7 +220,7 @@ class Watcher:
             topic_allow_declare=False,
             topic_disable_leader=True,
             topic_partitions=self._identity.partitions,
-            stream_wait_empty=True,
+            stream_wait_empty=False,  # see let_go
             stream_buffer_maxsize=64,
             broker_session_timeout=s.session_timeout_s,
             broker_heartbeat_interval=s.session_timeout_s / 4,
@@ -236,8 +247,25 @@ class Watcher:
 
     # -- assignment
 
+    async def let_go(self) -> None:
+        """A rebalance begins: nothing more is taken once the record under way is committed.
+
+        Waiting for all that was fetched, as Faust would, keeps the whole group waiting: under load longer than a page
+        may take.
+        """
+        self._generation = None
+        async with self._lock:
+            self._resting |= self._owned
+            self._owned = {}
+
+    def regain(self, generation: int) -> None:
+        """A rebalance is over: records fetched in this generation of the group may be taken."""
+        self._generation = generation
+
     async def take_over(self, consumer: Any, assigned: set[TP]) -> dict[TP, int]:
         """Load the state of what is assigned and seek to the stored offsets; returns them."""
+        if self._generation is None:
+            return {}  # Faust asks in the middle of a rebalance too
         async with self._lock:
             try:
                 offsets = await self._load(consumer, assigned)
@@ -259,13 +287,15 @@ class Watcher:
         for tp in sorted(assigned):
             state = await self._patiently(partial(self._state, tp, begins.get(tp) or 0))
             self._check(state, tp, begins.get(tp), ends.get(tp))
-            owned = self._owned.get(tp.partition)
+            owned = self._owned.get(tp.partition) or self._resting.get(tp.partition)
             if owned is None or owned.state.next_offset != state.next_offset:
                 stories, tides = await self._patiently(partial(self._watch_store.load, tp.partition))
                 engine = PartitionEngine(tp.partition, self.settings.engine, self._tree, self._rules)
                 engine.restore(state.marks, stories, tides)
-                self._owned[tp.partition] = _Owned(state, engine, state.next_offset)
+                owned = _Owned(state, engine, state.next_offset)
+            self._owned[tp.partition] = owned
             offsets[tp] = state.next_offset
+        self._resting.clear()
         await consumer.seek_wait(offsets)
         return offsets
 
@@ -318,7 +348,7 @@ class Watcher:
         message = event.message
         async with self._lock:
             owned = self._owned.get(message.partition)
-            if owned is None or self._stopping:
+            if owned is None or self._stopping or message.generation_id != self._generation:
                 return  # the partition was taken away, or the worker ends; the next owner reads this again
             if message.offset < owned.position:
                 self._events.skipped(message.partition)
