@@ -76,11 +76,11 @@ def test_a_real_break_starts_the_hold_down_anew():
     [
         {"voices": 1, "size": 20},
         {"voices": 4},
-        {"spread": example_spread(p_viral=0.3)},
+        {"spread": example_spread(p_viral=0.25)},
         {"spread": None},
         {"spread": example_spread(per_hour=12.0)},
         {"last_at": START - 4000},
-        {"complaint_share": 0.49, "spread": example_spread(p_viral=0.3)},
+        {"complaint_share": 0.49, "spread": example_spread(p_viral=0.25)},
     ],
     ids=["one furious author", "four people", "unlikely", "no spread", "as usual", "long quiet", "no complaint"],
 )

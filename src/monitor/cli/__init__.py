@@ -80,7 +80,7 @@ def demo(
         str | None, typer.Option("--map", help="A mapping's file, or the name of a packaged one.")
     ] = None,
     brands: Annotated[Path | None, typer.Option(help="A brand file.", exists=True)] = None,
-    seed: Annotated[int, typer.Option(help="Which week to simulate.")] = 1,
+    seed: Annotated[int, typer.Option(help="Which week to simulate.")] = 3,
     summary: Annotated[Path | None, typer.Option(help="Write the summary here, as JSON.")] = None,
 ) -> None:
     """Run the whole product on a stream replayed far faster than life, and show what happens."""

@@ -40,7 +40,7 @@ class UmbrellaSettings(Struct, frozen=True):
     min_voices: int = 3
     pace_s: float = 5.0
     settle_s: float = 60.0
-    tide_s: float = 300.0
+    tide_s: float = 60.0
     grace_s: float = 60.0
     expire_s: float = 600.0
 

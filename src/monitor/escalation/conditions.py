@@ -41,7 +41,7 @@ class Growing(Struct, frozen=True, kw_only=True):
     count for ever, and the next day's stragglers would open it again.
     """
 
-    p_viral: float = 0.35
+    p_viral: float = 0.3
     near: float = 0.7
     ahead_h: float = 1.0
     times: float = 2.0
@@ -81,7 +81,7 @@ class Complaining(Struct, frozen=True, kw_only=True):
 
     share: float = 0.5
     against: float = 0.6
-    least: float = 0.2
+    least: float = 0.15
     readable: int = 5
     promo: float = 0.34
 

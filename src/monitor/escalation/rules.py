@@ -67,7 +67,7 @@ class RuleSet(Struct, frozen=True):
 
 
 def default_rules(
-    *, p_viral: float = 0.35, complaint_share: float = 0.5, hold_s: float = 60.0, wave_hold_s: float = 600.0
+    *, p_viral: float = 0.3, complaint_share: float = 0.5, hold_s: float = 60.0, wave_hold_s: float = 600.0
 ) -> RuleSet:
     """Return the rules for a brand that wrote none.
 
