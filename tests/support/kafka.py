@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ from typing import Self
 from monitor.stream.embedded import HOST, BrokerError, free_port
 from monitor.stream.process import GuardedProcess
 
-_API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")  # length, key 18, version 0, correlation 1, no client
+# Metadata, version 1, of no topic: length, key 3, version 1, correlation 1, no client id, no topics.
+_METADATA = bytes.fromhex("0000000e 0003 0001 00000001 ffff 00000000")
 
 
 class ApacheKafka:
@@ -112,12 +114,14 @@ class ApacheKafka:
         self.remove()
 
     def _answers(self) -> bool:
+        """Whether it names a broker: it listens before it does."""
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as conn:
-                conn.sendall(_API_VERSIONS)
-                return len(conn.recv(4)) == 4
+                conn.sendall(_METADATA)
+                answer = conn.makefile("rb").read(12)  # length, correlation, number of brokers
         except OSError:
             return False
+        return len(answer) == 12 and int.from_bytes(answer[8:], "big") > 0
 
     def _lay_out(self) -> None:
         data = self.root / "data"
@@ -151,6 +155,7 @@ class ApacheKafka:
     def _formatted(self) -> Path:
         if ApacheKafka._template is None:
             root = Path(tempfile.mkdtemp(prefix="monitor-kafka-formatted-"))
+            atexit.register(shutil.rmtree, root, ignore_errors=True)
             data, properties = root / "data", root / "server.properties"
             properties.write_text(self._settings(data))
             argv = [str(self.home / "bin" / "kafka-storage.sh"), "format", "-t", _kafka_uuid(), "-c", str(properties)]

@@ -11,6 +11,7 @@ The request never makes a topic, unlike aiokafka's: the embedded broker makes wh
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -41,8 +42,9 @@ _NO_ID = bytes(16)
 _UNKNOWN_TOPIC = 3
 _INVALID_TOPIC = 17
 _METADATA_WITH_IDS = 10
-_TRIES = 20
 _PAUSE_S = 0.25
+PATIENCE_S = 30.0
+"""How long a broker may take to elect the leaders of topics just made, or to know its own brokers after its start."""
 
 
 class TopicIdentity(Struct, frozen=True):
@@ -164,11 +166,12 @@ async def topic_identities(
     """Return the identity of each of `topics` that exists; makes none. Raises `BrokerError`."""
     wanted = list(topics)
     async with connected(client) as ready:
-        for _ in range(_TRIES):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             found = await _ask(ready, wanted)
             if found is not None:
                 return found
-            await asyncio.sleep(_PAUSE_S)  # a topic just made, whose leader is not elected yet
+            await asyncio.sleep(_PAUSE_S)
     raise BrokerError(f"the broker has no leader for some partition of {', '.join(wanted)}: see the broker's own log")
 
 

@@ -26,7 +26,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that our topics take: a mention with too long a text must reach us to be counted and kept."""
 
 _ALREADY_EXISTS = 36
-_TRIES = 40
+_TRIES = 120
 _PAUSE_S = 0.25
 
 
