@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
 
-from monitor.sentiment.training.fit import pad
 from monitor.sentiment.weights import Calibration
 
 if TYPE_CHECKING:
@@ -18,25 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from monitor.sentiment.tokens import Tokens
-    from monitor.sentiment.training.net import Net
+    from monitor.sentiment.runtime import OnnxScorer
     from monitor.sentiment.training.rows import Row
-
-
-def predict(net: Net, texts: Sequence[str], tokens: Tokens, longest: int, batch: int = 64) -> dict[str, Tensor]:
-    """Return the logits of every head (n, classes) and, as `story`, the story vectors (n, width)."""
-    ids = tokens.encode(texts, longest)
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    parts: dict[str, list[Tensor]] = {}
-    with torch.inference_mode():
-        for at in range(0, len(order), batch):
-            table = pad([ids[i] for i in order[at : at + batch]])
-            logits, story = net(table, table > 0)
-            for name, found in {**logits, "story": story}.items():
-                parts.setdefault(name, []).append(found)
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
-    return {name: torch.cat(found)[back] for name, found in parts.items()}
 
 
 def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
@@ -59,17 +41,15 @@ def _even(rows: Sequence[Row]) -> Tensor:
     return torch.tensor([1.0 / sizes[row.source] for row in rows]) / len(sizes)
 
 
-def calibrate(net: Net, held_out: Sequence[Row], tokens: Tokens, longest: int) -> Calibration:
+def calibrate(scorer: OnnxScorer, held_out: Sequence[Row]) -> Calibration:
     """Return the calibration that makes the held-out labels most likely.
 
     Args:
-        net: with the heads `sentiment` and `complaint`.
+        scorer: the weights as they are shipped, rounded to half precision; its own calibration is not looked at.
         held_out: rows that were not trained on.
-        tokens: how texts become token ids.
-        longest: tokens of a text that are read.
     """
     felt = [row for row in held_out if "sentiment" in row.labels]
-    logits = predict(net, [row.text for row in felt], tokens, longest)["sentiment"].clone()
+    logits = torch.from_numpy(scorer.infer([scorer.clean(row.text) for row in felt])[0])
     truth = torch.tensor([row.labels["sentiment"][0] for row in felt])
     worth = _even(felt)
     rise, bias = torch.zeros(1, requires_grad=True), torch.zeros(3, requires_grad=True)
@@ -81,7 +61,7 @@ def calibrate(net: Net, held_out: Sequence[Row], tokens: Tokens, longest: int) -
         ),
     )
     asked = [row for row in held_out if "complaint" in row.labels]
-    scores = predict(net, [row.text for row in asked], tokens, longest)["complaint"][:, 0].clone()
+    scores = torch.from_numpy(scorer.infer([scorer.clean(row.text) for row in asked])[1])
     marks = torch.tensor([float(bool(row.labels["complaint"])) for row in asked])
     lift, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
     _minimise([lift, shift], lambda: F.binary_cross_entropy_with_logits(scores * lift.exp() + shift, marks))

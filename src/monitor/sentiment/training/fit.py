@@ -1,7 +1,7 @@
 """The training itself: seeded, multi-task, checkpointed; killed and started again it goes on where it was.
 
-AdamW (Loshchilov & Hutter 2019) at a learning rate that falls layer by layer towards the input (Howard &
-Ruder 2018) and linearly in time; the word embeddings stand still. What is kept is the running mean of the weights
+AdamW (Loshchilov & Hutter 2019) at a rate that falls layer by layer towards the input (Howard & Ruder 2018) and
+linearly in time, with a steeper end; the word embeddings stand still. What is kept is the running mean of the weights
 (Izmailov et al. 2018), which reads better than the last step. Batches hold texts of like length, so little is padding.
 """
 
@@ -39,6 +39,8 @@ class Plan(Struct, frozen=True):
     fall: float = 0.9
     head_rate: float = 1e-3
     warm: float = 0.05
+    stop: int = 1800
+    cool: int = 290
     hold: float = 10.0
     keep: float = 0.997
     save_every: int = 150
@@ -127,14 +129,17 @@ def groups(net: Net, plan: Plan) -> list[dict[str, Any]]:
     return out
 
 
-def pace(step: int, steps: int, warm: float) -> float:
-    """Return the share of the top rate at `step`: up linearly, then down linearly to zero.
+def pace(step: int, steps: int, plan: Plan) -> float:
+    """Return the share of the top rate at `step` of `steps`: up linearly, down linearly, and to zero before `stop`.
 
-    >>> [round(pace(step, 100, 0.1), 2) for step in (0, 9, 55, 99)]
-    [0.1, 1.0, 0.49, 0.0]
+    >>> [round(pace(step, 1000, Plan(warm=0.1, stop=800, cool=200)), 2) for step in (0, 99, 550, 700, 799)]
+    [0.01, 1.0, 0.5, 0.17, 0.0]
     """
-    ramp = max(1, int(steps * warm))
-    return (step + 1) / ramp if step < ramp else (steps - 1 - step) / (steps - ramp)
+    ramp = max(1, int(steps * plan.warm))
+    if step < ramp:
+        return (step + 1) / ramp
+    last = min(plan.stop, steps)
+    return (steps - 1 - step) / (steps - ramp) * min(1.0, (last - 1 - step) / plan.cool)
 
 
 def frozen_base(base: Path) -> Encoder:
@@ -196,6 +201,8 @@ class Training:
                 seen += per_epoch
                 continue
             for batch in batches(epoch(self._pool, seed), self._tokens, plan, seed):
+                if self.step >= min(plan.stop, steps):
+                    break
                 seen += 1
                 if seen > self.step:
                     self._one(batch, steps)
@@ -206,7 +213,7 @@ class Training:
         began = time.perf_counter()
         plan = self._plan
         for group in self._optimiser.param_groups:
-            group["lr"] = group["top"] * pace(self.step, steps, plan.warm)
+            group["lr"] = group["top"] * pace(self.step, steps, plan)
         part = len(batch.rows) // 4 + 1
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
@@ -228,7 +235,7 @@ class Training:
         self.seconds += time.perf_counter() - began
         if self._tell is not None:
             self._tell(self.step, steps, loss.item(), apart.item())
-        if self._state is not None and (self.step % plan.save_every == 0 or self.step == steps):
+        if self._state is not None and (self.step % plan.save_every == 0 or self.step == plan.stop):
             self._save()
 
     def _save(self) -> None:

