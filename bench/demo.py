@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from monitor.backtest import Offline
 from monitor.brand import BrandMatcher, BrandTree
+from monitor.demo.stream import CHATTER
 from monitor.engine.records import id_key
 from monitor.escalation.rules import default_rules
 from monitor.mention import encode
@@ -34,7 +35,7 @@ def one(seed: int, model: str | None, stories: tuple[str, ...] | None) -> dict[s
     global _scorer  # noqa: PLW0603 -- one model, and one cache, a process
     if _scorer is None:
         _scorer = load_scorer(model, threads=1)
-    simulation = Simulation(Settings(stories=stories) if stories else Settings(), seed=seed)
+    simulation = Simulation(Settings(stories=stories, rate=CHATTER) if stories else Settings(rate=CHATTER), seed=seed)
     tree = BrandTree.load(brands_file())
     routes = Directory.of([Recipient(name="on-call", channels=("x",))], [Route(recipient="on-call", severity="notify")])
     offline = Offline(tree=tree, matcher=BrandMatcher(tree), scorer=_scorer, rules=default_rules(), routes=routes)

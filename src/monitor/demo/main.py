@@ -44,6 +44,7 @@ PATIENCE_S = 60.0
 """Real seconds without any progress after which the demo gives up and says so."""
 
 LIVE_STORIES = 6
+LOG_WIDTH = 100
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -64,6 +65,8 @@ class DemoError(RuntimeError):
 def run(options: DemoOptions) -> int:
     """Run the demo; returns 0 if every mention was accounted for and no page came twice."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=LOG_WIDTH)  # a log has no edge: do not break pages at an assumed one
     return asyncio.run(_run(options, console))
 
 

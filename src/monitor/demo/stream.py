@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CHATTER = 800.0
+"""Mentions of ordinary chatter a day: a week of them is read within two minutes on two slow cores."""
+
+
 def simulated(seed: int) -> Iterator[Outgoing]:
     """Yield a simulated week."""
-    for mention in Simulation(SimulationSettings(), seed=seed).mentions():
+    for mention in Simulation(SimulationSettings(rate=CHATTER), seed=seed).mentions():
         observed = mention.observed_at or mention.published_at
         yield Outgoing(encode(mention), mention.id, observed.timestamp())
 

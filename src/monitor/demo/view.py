@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from monitor.store import Account
 
 PLAIN_EVERY_S = 5.0
+PAGE_WIDTH = 84
+"""A page is 80 columns wide; a frame takes four."""
 
 
 class View:
@@ -52,7 +54,9 @@ class View:
             if data["severity"] != "notify"
             else (f"notice to {data['recipient']}")
         )
-        self._console.print(Panel(Text(data["text"]), title=Text(safe(title, 70)), border_style=colour, width=84))
+        body = Panel(Text(data["text"]), title=Text(safe(title, 70)), border_style=colour, width=PAGE_WIDTH)
+        narrow = self._console.width < PAGE_WIDTH
+        self._console.print(Text(f"--- {title}\n{data['text']}") if narrow else body)
 
     def progress(self, account: Account, published: int, event_time: float, stories: list[Any]) -> None:
         """Show how far it is."""

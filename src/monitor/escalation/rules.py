@@ -167,7 +167,7 @@ def evaluate(rules: RuleSet, view: StoryView, memory: RuleMemory, now: float) ->
     calm_since = now if memory.calm_since is None else memory.calm_since
     calm_for = now - calm_since
     if best is None and calm_for >= CLOSE_AFTER_S:
-        reason = f"calm for {lasting(calm_for)}: {_now(view)}"
+        reason = f"calm for {lasting(calm_for)}: {_now(view, outlook=False)}"
         closed = structs.replace(kept, severity=None, calmed=view.voices)
         return decided(standing, "calm", reason, "close"), closed
     target: Severity = best.severity if best is not None else "notify"
@@ -212,7 +212,8 @@ def _conditions(
     return since, fired, tuple(errors)
 
 
-def _now(view: StoryView) -> str:
-    """Say how a story stands that is calming down."""
+def _now(view: StoryView, *, outlook: bool = True) -> str:
+    """Say how a story stands that is calming down; of one that is over no outlook."""
     words = figures(view)
-    return ", ".join(phrase for phrase in (words["times"], words["outlook"], words["wave"]) if phrase) or "quiet"
+    said = (words["times"], words["outlook"] if outlook else "", words["wave"])
+    return ", ".join(phrase for phrase in said if phrase) or "quiet"
