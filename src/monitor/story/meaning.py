@@ -40,7 +40,7 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
 
     - `join`, `merge`: scores from which a mention joins and a story is merged; `fragment` is taken off `merge` where
       one of the two has at most `fragment_size` mentions.
-    - `words`, `merge_words`: weight of the words' cosine.
+    - `words`, `merge_words`: weight of the words' cosine; below `merge_cosine` words alone merge nothing.
     - `active`: weight of log(share of the last mentions / `usual_share`), at most `active_most`, times
       `active_negative` where it is negative; `active_halflife` is in mentions.
     - `loose`, `tight`: a story whose mean has at most the first length gets no bonus for being spoken of, one from the
@@ -57,6 +57,7 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
     fragment_size: int = 4
     words: float = 0.6
     merge_words: float = 0.5
+    merge_cosine: float = 0.25
     active: float = 0.15
     active_most: float = 0.2
     active_negative: float = 0.5
@@ -102,9 +103,13 @@ class Meaning:
         self._width = width
         self._row: dict[str, int] = {}
         self._stories: list[Story] = []
+        self._singles: dict[str, None] = {}
         size = min(256, self._settings.rows)
         self._sum = np.zeros((size, width), np.float32)
         self._raw = np.zeros((size, width), np.float32)
+        self._short = np.zeros((size, SHORT), np.float32)
+        drawn = np.random.default_rng(0).standard_normal((width, SHORT)) / sqrt(SHORT)
+        self._shorten = drawn.astype(np.float32)
         self._inverse = np.zeros(size, np.float32)
         self._tight: list[float] = []
         self._weight: list[float] = []
@@ -168,9 +173,14 @@ class Meaning:
     def _nearest(self, x: Vector) -> list[tuple[float, int]]:
         """Return (cosine, row) of the nearest stories, best first. The last answer is kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
-        cosines = (self._sum[:n] @ x) * self._inverse[:n]
-        rows = np.arange(n) if n <= k else np.argpartition(cosines, n - k)[n - k :]
-        found = sorted(zip((-cosines[rows]).tolist(), rows.tolist(), strict=True))
+        if n > DIRECT:
+            rough = (self._short[:n] @ (x @ self._shorten)) * self._inverse[:n]
+            rows = np.argpartition(rough, n - 2 * k)[n - 2 * k :]
+            cosines = (self._sum[rows] @ x) * self._inverse[rows]
+        else:
+            rows = np.arange(n)
+            cosines = (self._sum[:n] @ x) * self._inverse[:n]
+        found = sorted(zip((-cosines).tolist(), rows.tolist(), strict=True))[:k]
         self._last = (x, [self._stories[row] for _, row in found])
         return [(-cosine, row) for cosine, row in found]
 
@@ -221,7 +231,7 @@ class Meaning:
         best, best_row = -1.0, -1
         for cosine, other in zip(cosines, others, strict=True):
             needed = settings.merge - (settings.fragment if self._small(row, other) else 0.0)
-            if cosine + settings.merge_words < max(needed, best):
+            if cosine < settings.merge_cosine or cosine + settings.merge_words < max(needed, best):
                 continue
             if squares is None:
                 squares = {word: n * self._lexicon.rarity(word) ** 2 for word, n in story.words.items()}
@@ -261,25 +271,31 @@ class Meaning:
         self._touched[row] = self._clock
         mine = self._sum[row]
         length = max(1e-6, float(np.sqrt(mine @ mine)))
+        self._short[row] = mine @ self._shorten
         self._inverse[row] = 1.0 / length
         self._tight[row] = length / max(1e-6, self._weight[row])
         count = self._count[row]
+        if count > 1:
+            self._singles.pop(self._stories[row].id, None)
         if count < OFTEN or count % SELDOM == 0:
             self._word_norm[row] = self._lexicon.norm(self._stories[row].words)
 
     def _open(self, story: Story) -> int:
         if len(self._stories) >= self._settings.rows:
-            oldest = min(range(len(self._stories)), key=lambda row: (self._count[row] > 1, self._touched[row]))
-            self.drop(self._stories[oldest].id)
+            oldest = next(iter(self._singles), None)
+            if oldest is None:
+                oldest = self._stories[min(range(len(self._stories)), key=self._touched.__getitem__)].id
+            self.drop(oldest)
         row = len(self._stories)
         if row >= len(self._inverse):
-            self._sum, self._raw, self._inverse = (
-                np.concatenate([array, np.zeros_like(array)]) for array in (self._sum, self._raw, self._inverse)
+            self._sum, self._raw, self._short, self._inverse = (
+                np.concatenate([array, np.zeros_like(array)]) for array in self._arrays()
             )
-        for array in (self._sum, self._raw, self._inverse):
+        for array in self._arrays():
             array[row] = 0
         self._stories.append(story)
         self._row[story.id] = row
+        self._singles[story.id] = None
         self._tight.append(1.0)
         self._weight.append(0.0)
         self._count.append(0)
@@ -287,6 +303,9 @@ class Meaning:
         self._word_norm.append(1.0)
         self._touched.append(0)
         return row
+
+    def _arrays(self) -> tuple[Vector, ...]:
+        return self._sum, self._raw, self._short, self._inverse
 
     def merge(self, src: Story, into: Story) -> None:
         """Let `into` have what `src` had; `into` already holds the words of both."""
@@ -296,6 +315,7 @@ class Meaning:
         target = self._row.get(into.id)
         if target is None:
             self._row[into.id] = self._row.pop(src.id)
+            self._singles.pop(src.id, None)
             self._stories[row] = into
             self._refresh(row)
             return
@@ -312,8 +332,9 @@ class Meaning:
         row = self._row.pop(story_id, None)
         if row is None:
             return
+        self._singles.pop(story_id, None)
         last = len(self._stories) - 1
-        for array in (self._sum, self._raw, self._inverse):
+        for array in self._arrays():
             array[row] = array[last]
         for values in (self._tight, self._weight, self._active, self._word_norm):
             values[row] = values[last]
@@ -371,6 +392,10 @@ class Meaning:
         self._refresh(row)
 
 
+DIRECT = 512
+"""From so many stories on the nearest are first sought among vectors of `SHORT` numbers, drawn by a random projection
+(Johnson and Lindenstrauss 1984), and twice as many as are wanted are then compared in full."""
+SHORT = 96
 OFTEN = 12
 """Up to so many mentions a story is held against the others after each; later after every `SELDOM`-th."""
 SELDOM = 4
