@@ -98,6 +98,7 @@ class UmbrellaEngine:
         self._spreads: dict[str, StorySpread] = {}
         self._minds: dict[str, _Mind] = {}
         self._brands: dict[str, BrandWatch] = {}
+        self._names = _names(tree, name)
         self._lines: dict[str, ViralLine] = {}
         self._aliases: dict[str, str] = {}
         self._dirty: set[str] = set()  # observed since last judged
@@ -395,7 +396,7 @@ class UmbrellaEngine:
         if decision.severity not in {"page", "crisis"}:
             return False
         entry = self._grouper.story(story)
-        words = _telling(entry)
+        words = _telling(entry) - self._names  # two matters of one brand both name it
         return any(
             other != story
             and self._grouper.story(other).first_at <= entry.first_at
@@ -519,6 +520,13 @@ def _more(one: RuleMemory, other: RuleMemory) -> bool:
 def _telling(story: Story) -> set[str]:
     """Return the words that tell a story from others."""
     return {word for phrase in story.phrases(8) for word in phrase.split()}
+
+
+def _names(tree: BrandTree, umbrella: str) -> frozenset[str]:
+    """Return the words of an umbrella's names, and of all below it; without a tree those of its id."""
+    nodes = [node for node in tree.nodes if tree.umbrella_of(node.id) == umbrella]
+    said = {umbrella, *(name for node in nodes for name in (*node.aliases, *node.handles))}
+    return frozenset(word for name in said for word in name.replace("-", " ").split())
 
 
 SAME_WORDS = 1
