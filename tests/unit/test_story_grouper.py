@@ -277,3 +277,8 @@ def test_the_same_order_gives_the_same_and_a_shuffled_minute_nearly_so():
     same = sum(max(found.count(s) for s in set(found)) for found in most.values())
     assert same >= 0.95 * len(mentions)
     assert len(set(shuffled.values())) == pytest.approx(len(set(plain.values())), rel=0.05)
+
+
+def test_a_headline_is_what_was_said_not_who_passed_it_on(grouper):
+    placed = grouper.place(mention("RT @someone_else99: Alba broke my grandmother's wheelchair and nobody answers"))
+    assert grouper.story(placed.story).headline().startswith("Alba broke my grandmother's wheelchair")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from monitor.story.types import Saying, Share, Shares
-from monitor.story.words import Text, short_name, shorten, take_apart
+from monitor.story.words import Text, short_name, shorten, take_apart, without_repost_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -329,9 +329,9 @@ class Story:
 
         kept = max(self.exemplars, key=central, default=None)
         if kept is not None:
-            return shorten(kept.text, HEADLINE_CHARS)
+            return shorten(without_repost_mark(kept.text), HEADLINE_CHARS)
         said = self.biggest or self.first or self.latest
-        return shorten(said.text, HEADLINE_CHARS) if said else ""
+        return shorten(without_repost_mark(said.text), HEADLINE_CHARS) if said else ""
 
     def top_words(self, n: int = 12) -> set[str]:
         """Return the `n` commonest words."""

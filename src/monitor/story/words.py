@@ -98,6 +98,15 @@ def take_apart(text: str) -> Text:
     return Text(tuple(words), content, links, tags, repost, int.from_bytes(digest, "big") >> 1)
 
 
+def without_repost_mark(text: str) -> str:
+    """Return what was said, without who passed it on.
+
+    >>> without_repost_mark("RT @ann: The hotel lost my booking")
+    'The hotel lost my booking'
+    """
+    return _REPOST.sub("", text)
+
+
 def shorten(text: str, limit: int) -> str:
     """Return `text` on one line and at most `limit` characters, cut at a word.
 
