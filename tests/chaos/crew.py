@@ -96,12 +96,15 @@ class Member:
         self._stopping = True
         if self._keeper is not None:
             self._keeper.cancel()
+            self._keeper = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def said(self, text: str) -> bool:
         """Whether the process that runs now has logged this."""
+        if self._process is None:
+            return False
         with self.log.open("rb") as file:
             return text.encode() in file.read().rpartition(b"=== started")[2]
 

@@ -29,38 +29,38 @@ UMBRELLAS = ("Aldora", "Brixen", "Calvane", "Dorwick", "Estrel", "Farnham", "Gil
 KINDS = ("Air", "Hotels", "Rail")
 MATTERS = (
     (
-        "{brand} lost my suitcase with the wedding dress, nobody at the baggage desk answers, useless",
-        "{brand} lost our skis as well, still waiting at the carousel, awful",
-        "my pram was lost there too, nobody answers, horrible",
+        "{brand} lost my suitcase with the wedding dress, awful baggage desk, please call",
+        "{brand} lost our skis, awful carousel, please call me",
+        "my pram got lost, awful desk, please call",
     ),
     (
-        "{brand} cancelled the last connection and left us stranded in the snow, no replacement, never again",
-        "{brand} cancelled on us too, stranded overnight without a bus, still waiting, terrible",
-        "stranded as well, cancelled twice, no taxi, still waiting for help",
+        "{brand} cancelled the last connection and left us stranded in snow, what a nightmare, never again",
+        "{brand} cancelled mine, stranded overnight, a nightmare, never again",
+        "cancelled twice and stranded, a nightmare, never again",
     ),
     (
-        "{brand} overcharged my card three times for one booking and refused the refund, a fraud",
-        "{brand} overcharged me in January, the bank calls it fraud, refund refused again",
-        "same invoice here, overcharged twice, money refused, a scam",
+        "{brand} overcharged my card three times, a plain fraud, I claim every cent of that money",
+        "{brand} overcharged me in January, fraud says the bank, I claim the money",
+        "overcharged on this invoice, plain fraud, claim your money",
     ),
     (
-        "{brand}: the ceiling fell on the bed, plaster everywhere, manager rude and the room ruined, nobody to help",
-        "{brand} gave us mouldy walls and a ruined carpet, rude reception, nobody to help",
-        "water through our lamp too, bedding ruined, rude porter, nobody to help",
+        "{brand}: plaster fell on the bed, manager rude, room ruined, disgusting, somebody fix this",
+        "{brand} gave me mouldy walls, rude reception, ruined carpet, disgusting, fix this",
+        "water through a lamp, rude porter, bedding ruined, disgusting, fix this",
     ),
     (
-        "{brand} ignored my deaf daughter at the counter, a disgrace, why does nobody answer the complaint",
-        "{brand} ignored my blind father in spring, disgraceful, why no answer",
-        "they ignored our sign interpreter, outrageous, why does nobody respond",
+        "{brand} ignored my deaf daughter at the counter, a disgrace, why does a complaint get no response",
+        "{brand} ignored a blind father in spring, a disgrace, why that complaint form",
+        "sign interpreter ignored, a disgrace, why no response to a complaint",
     ),
     (
-        "{brand} broke grandmother's wheelchair, damaged beyond repair, claim refused, shameful",
-        "{brand} damaged my crutches, claim refused after weeks, pathetic, shame",
-        "damaged scooter here, claim refused, shame, no help",
+        "{brand} damaged grandmother's wheelchair, broken beyond repair, pathetic and shameful",
+        "{brand} damaged these crutches, broken in two, pathetic, shameful",
+        "scooter damaged, broken axle, pathetic, shameful",
     ),
 )
 """What each story's posts, answers and answers without a brand say: words that the stub and the model both take for
-complaints, and different enough that no two stories of an umbrella become one."""
+complaints, and no telling word in two of them, so that no two stories of an umbrella pass for one matter."""
 
 NEIGHBOURS = str.split("""
     window breakfast garden platform lounge harbour museum evening ticket map corner balcony city river
