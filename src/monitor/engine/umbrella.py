@@ -529,7 +529,7 @@ def _names(tree: BrandTree, umbrella: str) -> frozenset[str]:
     return frozenset(word for name in said for word in name.replace("-", " ").split())
 
 
-SAME_WORDS = 1
+SAME_WORDS = 2
 """Telling words that two stories of one brand share if they are one matter told twice."""
 
 TIDE_VOICES = 8

@@ -50,11 +50,15 @@ class Store:
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 _make_folder(Path(parsed.database).parent)
-            self.engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+            self.engine = create_engine(
+                parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            )
             _listen_sqlite(self.engine)
         else:
             try:
-                self.engine = create_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_recycle=1800)
+                self.engine = create_engine(
+                    parsed, hide_parameters=True, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_recycle=1800
+                )
             except ModuleNotFoundError as error:
                 raise StoreError(
                     f"PostgreSQL's driver is missing ({error.name}): pip install 'mention-monitor[postgres]'."
@@ -130,12 +134,15 @@ def _parse(url: str) -> URL:
     mend = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
     try:
         parsed = make_url(url)
+        if parsed.drivername in {"postgresql", "postgres"}:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed.get_dialect()
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"The store's URL cannot be read: {mend}.") from error
     name = parsed.get_backend_name()
-    if name not in {"sqlite", "postgresql", "postgres"}:
+    if name not in {"sqlite", "postgresql"}:
         raise StoreError(f"The store cannot be kept in {name!r}: {mend}.")
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in {"postgresql", "postgres"} else parsed
+    return parsed
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import func, select
 
 from monitor.store.database import StoreError
 
 if TYPE_CHECKING:
     from monitor.store.database import Store
+
+
+MIGRATION_LOCK = 7_225_002
+"""PostgreSQL's advisory lock for whoever changes the schema: workers start side by side."""
+
+_alone = threading.Lock()  # Alembic keeps what it works on in a module
 
 
 def _config() -> Config:
@@ -47,7 +55,9 @@ def upgrade(store: Store, revision: str = "head") -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     try:
-        with store.engine.begin() as connection:
+        with _alone, store.engine.begin() as connection:
+            if not store.is_sqlite:  # SQLite has one writer anyway
+                connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
     except CommandError as error:
@@ -60,6 +70,6 @@ def upgrade(store: Store, revision: str = "head") -> None:
 def downgrade(store: Store, revision: str) -> None:
     """Take the schema back to `revision` ("base": nothing is left)."""
     config = _config()
-    with store.engine.begin() as connection:
+    with _alone, store.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
