@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from monitor.sentiment.reading import Reading
 
-model_app = typer.Typer(help="Make and measure the model.", no_args_is_help=True)
+model_app = typer.Typer(add_completion=False, help="Make and measure the model.", no_args_is_help=True)
 CHUNK: Final = 512
 DataFolder = Annotated[
     Path, typer.Option("--data", help="The folder of the labelled sets.", exists=True, file_okay=False)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -377,11 +378,14 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._events.retry("commit")  # the next round's commit says it too
 
     def _tell(self, current: _Round) -> None:
-        read = [item for item in current.items if isinstance(item, Read)]
-        no_brand = sum(1 for item in read if not item.hits)
+        counts = Counter(
+            ("read" if item.hits else "no_brand", item.mention.source)
+            for item in current.items
+            if isinstance(item, Read)
+        )
         self._events.taken("dead", len(current.dead))
-        self._events.taken("no_brand", no_brand)
-        self._events.taken("read", len(read) - no_brand)
+        for (outcome, source), n in counts.items():
+            self._events.taken(outcome, n, source)
         self._events.round(
             mentions=len(current.items), model_s=current.model_s, total_s=time.monotonic() - current.began
         )

@@ -96,6 +96,9 @@ class WatchEvents:
     def progress(self) -> None:
         """Something moved: the worker is alive."""
 
+    def idle(self) -> None:
+        """All that was taken is done: nothing is expected to move until more comes."""
+
 
 class _Owned(Struct):
     """A partition that this worker owns.
@@ -337,8 +340,10 @@ class Watcher:
     async def _take(self, events: Sequence[Any]) -> None:
         """Commit what was taken, record by record. Nothing escapes from here: what fails ends the worker."""
         try:
+            self._events.progress()
             for event in events:
                 await self._one(event)
+            self._events.idle()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 -- the agent's outer wall: Faust would swallow it and go on

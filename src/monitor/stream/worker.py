@@ -159,7 +159,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
             tree,
             default_rules(),
             WallClock(),
-            _WatchTelemetry(worker.metrics.watch, health),
+            _WatchTelemetry(worker.metrics.watch, health, live=settings.time.mode == "live"),
         )
         _log.info("watch_started", partitions=readings.partitions)
         await watcher.run(worker.stop)
@@ -224,7 +224,8 @@ class _ScoreTelemetry(ScoreEvents):
 
 
 class _WatchTelemetry(WatchEvents):
-    def __init__(self, metrics: WatchMetrics, health: Health) -> None:
+    def __init__(self, metrics: WatchMetrics, health: Health, *, live: bool) -> None:
+        self._live = live
         self._metrics = metrics
         self._health = health
 
@@ -235,7 +236,7 @@ class _WatchTelemetry(WatchEvents):
         metrics.store.observe(store_s)
         for outcome, n in changes.account.items():
             metrics.mentions.labels(metrics.account(outcome)).inc(n)
-        if clock:
+        if clock and self._live:  # a replay's past is no lag
             metrics.event_lag.labels(str(partition)).set(max(0.0, time.time() - clock))
         metrics.behind.labels(str(partition)).set(float(changes.behind))
         for event in changes.events:
@@ -279,3 +280,6 @@ class _WatchTelemetry(WatchEvents):
 
     def progress(self) -> None:
         self._health.beat("watch")
+
+    def idle(self) -> None:
+        self._health.idle("watch")
