@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
+from monitor.clock import WallClock
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.incident import Incident
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from monitor.brand.any import AnyBrand
     from monitor.brand.match import BrandMatcher
     from monitor.brand.tree import BrandTree
+    from monitor.clock import Clock
     from monitor.escalation.rules import RuleSet
     from monitor.incident import Routes
     from monitor.sentiment.scorer import Scorer
@@ -75,6 +77,8 @@ class Offline:
         rules: what to page about.
         routes: whom.
         store_url: where to keep the state; in memory by default.
+        batch: records taken at once.
+        clock: what is later than this cannot have been observed yet, as live; the wall clock by default.
     """
 
     def __init__(
@@ -87,9 +91,11 @@ class Offline:
         routes: Routes,
         store_url: str = "sqlite://",
         batch: int = 256,
+        clock: Clock | None = None,
     ) -> None:
         self.store = Store(store_url)
         self.store.migrate()
+        self._now = (clock or WallClock()).now()
         self._watch = WatchStore(self.store, routes)
         self._engine = PartitionEngine(0, EngineSettings(readings_partitions=1, mode="replay"), tree, rules)
         self._state = PartitionState(TOPIC, 0, "offline", "offline", 1, 0)
@@ -107,13 +113,13 @@ class Offline:
         now = 0.0
         for raw in raws:
             self._published += 1
-            origin = Origin(0, self._offset, RECORD_TIME)
+            origin = Origin(0, self._offset, self._now)
             self._offset += 1
-            mention = decode(raw, record_time=RECORD_TIME)
+            mention = decode(raw, record_time=self._now)
             if isinstance(mention, Dead):
                 pending.append(origin)
             else:
-                if mention.observed_at is None or mention.observed_at.timestamp() >= RECORD_TIME:
+                if mention.observed_at is None or abs(mention.observed_at.timestamp() - self._now) < TO_THE_DOT_S:
                     mention = msgspec.structs.replace(mention, observed_at=mention.published_at)
                 observed = (mention.observed_at or mention.published_at).timestamp()
                 now = max(now, observed)
@@ -186,5 +192,5 @@ class Offline:
         self._state = PartitionState(TOPIC, 0, "offline", "offline", 1, state.next_offset + 1)
 
 
-RECORD_TIME = 4_000_000_000.0
-"""The records' own time: later than any event, so that no event is taken for one from the future."""
+TO_THE_DOT_S = 1e-5
+"""`decode` fills in an absent `observed_at` with the record's time: whoever has that to the dot had none."""
