@@ -153,7 +153,7 @@ async def test_a_store_that_stays_locked_is_an_error_that_says_what_to_look_for(
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     retries = []
-    with pytest.raises(StoreUnavailableError, match="did not answer for 1 s.*locked.*nothing is lost"):
+    with pytest.raises(StoreUnavailableError, match=r"did not answer for 1 s.*locked.*nothing is lost"):
         await store.run_retrying(
             lambda connection: connection.execute(select(partition_state)).all(),
             patience_s=1.0,

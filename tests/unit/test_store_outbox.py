@@ -31,7 +31,8 @@ class Box:
                 values = {
                     "key": key, "incident": key[0], "umbrella": "u", "brand": "b", "severity": "page",
                     "purpose": "first", "recipient": "ana", "channel": "webhook", "decided_at": 1.0,
-                    "created_at": 900.0, "facts": {"n": key}, "status": "waiting", "attempts": 0, "may_be_repeat": False,
+                    "created_at": 900.0, "facts": {"n": key}, "status": "waiting", "attempts": 0,
+                    "may_be_repeat": False,
                     "settled": False,
                 } | more  # fmt: skip
                 last = connection.scalar(

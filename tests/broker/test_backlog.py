@@ -1,0 +1,134 @@
+"""Six hours of backlog through a broker and the real workers: one page, which says since when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from monitor.brand import BrandMatcher
+from monitor.clock import VirtualClock, WallClock
+from monitor.config import KafkaSettings, TopicNames
+from monitor.engine import EngineSettings
+from monitor.engine.partition import Marks
+from monitor.escalation.rules import default_rules
+from monitor.mention import Mention, encode
+from monitor.page.dispatcher import Dispatcher
+from monitor.page.facts import iso
+from monitor.page.types import Delivery
+from monitor.sentiment.stub import StubScorer
+from monitor.store import IncidentStore, OutboxStore, PartitionState, Store, WatchStore
+from monitor.stream.score import ScoreSettings, ScoreWorker
+from monitor.stream.topics import client_options, ensure_topics, topic_plans
+from monitor.stream.watch import Watcher, WatchSettings
+from tests.support.pipeline import NAMES, T0, brands, chatter, in_time, on_call, outcry
+
+pytestmark = pytest.mark.broker
+HOUR = 3600.0
+PATIENCE_S = 90.0
+
+
+class Desk:
+    """A receiver that keeps what arrived."""
+
+    name, exactly_once = "webhook", True
+
+    def __init__(self):
+        self.pages = []
+
+    async def send(self, page):
+        self.pages.append(page)
+        return Delivery("accepted")
+
+    async def check(self):
+        return None
+
+    async def close(self):
+        pass
+
+
+def six_hours(end: float) -> list[tuple[float, bytes]]:
+    """Three complaints that still go on at `end`, and ordinary days around them; each with its time."""
+    shift = end - 6 * HOUR - T0
+    raws = [raw for brand in NAMES for raw in chatter(brand, 0, 6 * HOUR, 1200.0)]
+    for number, brand in enumerate(NAMES[:3]):
+        raws += outcry(brand, (4.6 + number * 0.2) * HOUR, people=120, hours=1.39 - number * 0.2, tag="now")
+    out = []
+    for raw in in_time(raws):
+        mention = msgspec.json.decode(raw, type=Mention)
+        at = mention.published_at.timestamp() + shift
+        moment = type(mention.published_at).fromtimestamp(at, mention.published_at.tzinfo)
+        # Without `observed_at`: the record's own time stands for it.
+        out.append((at, encode(msgspec.structs.replace(mention, published_at=moment, observed_at=None))))
+    return [(at, raw) for at, raw in out if at <= end]
+
+
+async def test_after_six_hours_of_backlog_the_person_on_call_gets_one_page(broker, prefix, tmp_path):
+    kafka = KafkaSettings(
+        bootstrap=broker.bootstrap,
+        topics=TopicNames(mentions=f"{prefix}-m", readings=f"{prefix}-r", dead=f"{prefix}-d", incidents=f"{prefix}-i"),
+        mentions_partitions=3,
+        readings_partitions=4,
+    )
+    client = client_options(kafka)
+    topics = await ensure_topics(client, topic_plans(kafka))
+    mentions, readings = topics[kafka.topics.mentions], topics[kafka.topics.readings]
+    tree, clock = brands(), WallClock()
+    now = clock.now()
+    stopped_at = now - 6 * HOUR
+
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    store.migrate()
+    watch_store = WatchStore(store, on_call("ana"))
+    marks = msgspec.msgpack.encode(Marks(topic_id=mentions.topic_id, clock=stopped_at))
+    for partition in range(4):  # as a worker left it that died six hours ago
+        watch_store.begin(
+            PartitionState(readings.topic, partition, readings.cluster, readings.topic_id, 4, 0, marks, stopped_at)
+        )
+    stream = six_hours(now - 5.0)
+    async with AIOKafkaProducer(**client) as producer:
+        for at, raw in stream:
+            partition = zlib.crc32(raw) % 3
+            await producer.send(mentions.topic, raw, partition=partition, timestamp_ms=int(at * 1000))
+        await producer.flush()
+
+    scorer = ScoreWorker(
+        ScoreSettings(
+            client=client, mentions=mentions.topic, readings=readings.topic, dead=kafka.topics.dead,
+            group=f"{prefix}-s",
+            mentions_topic_id=mentions.topic_id, mentions_partitions=3, readings_partitions=4,
+        ),
+        StubScorer(), BrandMatcher(tree), clock, ThreadPoolExecutor(1),
+    )  # fmt: skip
+    watcher = Watcher(
+        WatchSettings(
+            client=client, readings=readings.topic, group=f"{prefix}-w", data_dir=tmp_path / "faust",
+            engine=EngineSettings(readings_partitions=4),
+        ),
+        readings, store, watch_store, tree, default_rules(), clock,
+    )  # fmt: skip
+    desk, stop = Desk(), asyncio.Event()
+    dispatcher = Dispatcher(OutboxStore(store), {"webhook": desk}, clock=clock)
+    running = [asyncio.create_task(work(stop)) for work in (scorer.run, watcher.run, dispatcher.run)]
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not desk.pages and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+            assert not any(task.done() for task in running), [task for task in running if task.done()]
+        await asyncio.sleep(8.0)  # whatever else would come
+    finally:
+        stop.set()
+        await asyncio.gather(*running)
+    incidents = IncidentStore(store, on_call("ana"), VirtualClock())
+    found = incidents.all()
+    assert sorted(one.umbrella for one in found) == ["aurora-hotels", "blue-finch-air", "calder-rail"]
+    assert [page.purpose for page in desk.pages] == ["backlog"]
+    (page,) = desk.pages
+    assert page.facts["since"] == iso(stopped_at)
+    assert sorted(row["incident"] for row in page.facts["incidents"]) == sorted(one.id for one in found)
+    store.close()
