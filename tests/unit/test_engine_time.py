@@ -79,7 +79,8 @@ def test_a_hold_down_ends_in_silence():
     for second in range(40, 300, 5):
         flow.tick(float(second))
     (page,) = flow.pages()
-    assert (page.purpose, page.severity) == ("first", "page")
+    assert page.purpose == "first"
+    assert page.severity in {"page", "crisis"}
     assert 60 <= page.decided_at - T0 <= 110
 
 

@@ -303,7 +303,7 @@ def test_any_history_moves_one_step_at_a_time_and_memory_follows_the_decisions(s
                 standing = None
         assert memory.severity == standing
         assert decision.action == "none" or (decision.reason and decision.rule)
-        if view.complaint_share < 0.35 and decision.action in {"open", "raise"}:
+        if view.complaint_share < 0.12 and decision.action in {"open", "raise"}:
             assert decision.severity == "notify"
 
 
