@@ -25,13 +25,13 @@ from tests.support.kafka import ApacheKafka
 COLUMNS = ("broker", "model", "mentions", "faults", "expected", "got", "pages", "arrived", "raw repeats", "s", "kept")
 
 
-async def one(kind: str, script: Script, *, stub: bool, each: int, seed: int) -> Report:
+async def one(kind: str, script: Script, *, stub: bool, each: int, seed: int, away_s: float) -> Report:
     """Play the script once; `each` 0 disturbs nobody."""
     broker = EmbeddedBroker() if kind == "embedded" else ApacheKafka(os.environ["KAFKA_HOME"])
     with tempfile.TemporaryDirectory(prefix="monitor-chaos-") as folder, broker:
         stage = await Stage.build(Path(folder) / "run", broker, script, stub=stub)
         try:
-            faults = plan(seed, each=each, broker=broker.keeps_data) if each else ()
+            faults = plan(seed, each=each, broker=broker.keeps_data, away_s=away_s) if each else ()
             return await run(stage, script, faults)
         finally:
             await stage.close()
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--mentions", type=int, default=4000)
     parser.add_argument("--each", type=int, default=2, help="faults of each kind for each worker")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--away", type=float, default=60.0, help="seconds that a killed Apache Kafka stays away")
     parser.add_argument("--stub", action="store_true", help="the stub scorer, also with --all")
     parser.add_argument("--broker", choices=("embedded", "kafka", "both"), default="both")
     options = parser.parse_args()
@@ -61,7 +62,7 @@ def main() -> int:
     broken: list[str] = []
     calm: Report | None = None
     for kind, faults in [(brokers[0], 0), *((kind, each) for kind in brokers)]:
-        report = asyncio.run(one(kind, script, stub=stub, each=faults, seed=options.seed))
+        report = asyncio.run(one(kind, script, stub=stub, each=faults, seed=options.seed, away_s=options.away))
         problems = list(report.problems)
         if calm is None:
             calm = report

@@ -66,8 +66,11 @@ class Report(Struct):
     problems: list[str] = []
 
 
-def plan(seed: int, *, each: int = 2, broker: bool = False) -> tuple[Fault, ...]:
-    """Draw up the faults: `each` SIGTERM and `each` SIGKILL for every worker, at random shares of the run."""
+def plan(seed: int, *, each: int = 2, broker: bool = False, away_s: float = 1.0) -> tuple[Fault, ...]:
+    """Draw up the faults: `each` SIGTERM and `each` SIGKILL for every worker, at random shares of the run.
+
+    `broker`: and one kill of the broker, which starts again after `away_s`.
+    """
     dice = random.Random(seed)
     kinds: list[tuple[str, int]] = [
         (role, number) for role in ROLES for number in (signal.SIGTERM, signal.SIGKILL) for _ in range(each)

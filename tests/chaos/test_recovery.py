@@ -187,7 +187,6 @@ async def test_a_store_set_back_by_a_thousand_mentions_loses_nothing_and_counts_
     await stage.publish(script.records[1600:2600], tail=False)
     await settled(stage)
     await stage.stop()
-    taken = len(stage.receiver.taken)
 
     stage.store.engine.dispose()
     for name in ("monitor.sqlite-wal", "monitor.sqlite-shm"):
@@ -201,7 +200,6 @@ async def test_a_store_set_back_by_a_thousand_mentions_loses_nothing_and_counts_
     problems = [problem for problem in report.problems if "came again with another text" not in problem]
     assert not problems, "\n".join(problems)
     assert stage.receiver.repeats > 0, "the pages in between come again, under their old keys"
-    assert len(stage.receiver.taken) > taken
 
 
 async def test_a_locked_store_is_waited_for(build: Build, own_embedded: EmbeddedBroker, script: Script):

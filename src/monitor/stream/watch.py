@@ -284,11 +284,17 @@ class Watcher:
             del self._owned[partition]
         if not assigned:
             return {}
+        # The store is asked first: a worker that hangs in between must not take what others committed meanwhile for a
+        # topic that has become shorter.
+        stored: dict[TP, PartitionState | None] = {
+            tp: await self._patiently(partial(self._watch_store.state, tp.topic, tp.partition))
+            for tp in sorted(assigned)
+        }
         begins = await consumer.earliest_offsets(*assigned)
         ends = await consumer.highwaters(*assigned)
         offsets: dict[TP, int] = {}
-        for tp in sorted(assigned):
-            state = await self._patiently(partial(self._state, tp, begins.get(tp) or 0))
+        for tp, known in stored.items():
+            state = known if known is not None else await self._patiently(partial(self._begin, tp, begins.get(tp) or 0))
             self._check(state, tp, begins.get(tp), ends.get(tp))
             owned = self._owned.get(tp.partition) or self._resting.get(tp.partition)
             if owned is None or owned.state.next_offset != state.next_offset:
@@ -302,21 +308,20 @@ class Watcher:
         await consumer.seek_wait(offsets)
         return offsets
 
-    def _state(self, tp: TP, begin: int) -> PartitionState:
-        state = self._watch_store.state(tp.topic, tp.partition)
-        if state is None:
-            identity = self._identity
-            state = PartitionState(
-                tp.topic,
-                tp.partition,
-                identity.cluster,
-                identity.topic_id,
-                identity.partitions,
-                begin,
-                PartitionEngine.first_marks(filling=self.settings.fill),
-            )
-            self._watch_store.begin(state)
-        return state
+    def _begin(self, tp: TP, begin: int) -> PartitionState:
+        """Enter a partition that was never read; returns what the store has then."""
+        identity = self._identity
+        state = PartitionState(
+            tp.topic,
+            tp.partition,
+            identity.cluster,
+            identity.topic_id,
+            identity.partitions,
+            begin,
+            PartitionEngine.first_marks(filling=self.settings.fill),
+        )
+        self._watch_store.begin(state)
+        return self._watch_store.state(tp.topic, tp.partition) or state
 
     def _check(self, state: PartitionState, tp: TP, begin: int | None, end: int | None) -> None:
         identity = self._identity
