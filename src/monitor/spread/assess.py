@@ -10,6 +10,9 @@ from monitor.spread.signs import Signs, signs
 from monitor.spread.story import BUCKET, StoryState
 from monitor.spread.types import Spread, ViralLine
 
+YOUNGEST = 60.0
+"""A younger story (seconds) is forecast as if nothing more had come until then: no forecaster saw one that young."""
+
 QUIET = 3600.0
 """Seconds of silence that end a run of activity."""
 
@@ -47,7 +50,8 @@ class StorySpread(StoryState):
         seen = signs(self, now)
         background = max(0.0, background_per_hour)
         excess = 1.0 - min(background / seen.per_hour, 1.0) if seen.per_hour > 0.0 else 1.0
-        forecast = (forecaster or Forecaster.default()).predict(seen, line, excess)
+        grown = seen if seen.age >= YOUNGEST else signs(self, self.first + YOUNGEST)
+        forecast = (forecaster or Forecaster.default()).predict(grown, line, excess)
         if line.reach is not None and self.reach >= line.reach > 0.0:
             forecast = type(forecast)(forecast.q10, forecast.q50, forecast.q90, 1.0, 0.0)
         return Spread(

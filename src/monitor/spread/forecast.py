@@ -1,20 +1,26 @@
 """The forecast: a learned layer over the point process, as Mishra, Rizoiu and Xie (2016) recommend.
 
-The voices still to come are log-normal; both parameters are linear in the signs of the story, fitted by ridge
-regression on public cascades.
+One forest gives the median of the log growth still to come, a second one its spread; a table of standardised errors,
+measured out of fold, turns both into calibrated quantiles (split conformal prediction with normalised scores, Lei et
+al. 2018). A small linear rank on top orders stories for an alarm at a budget of false ones.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cache
 from importlib.resources import files
-from math import erf, exp, log, sqrt
-from statistics import NormalDist
+from math import exp, log, log1p
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
-from monitor.spread.signs import NAMES, Signs
+from monitor.spread.trees import Floats, Forest, Packed, pack, unpack
 from monitor.spread.types import Forecast, ViralLine
+
+if TYPE_CHECKING:
+    from monitor.spread.signs import Signs
 
 TAIL = 0.242
 """The exponent of the memory kernel's tail (Zhao et al. 2015), which shapes when the rest arrives."""
@@ -25,66 +31,200 @@ NEVER = 1e-6
 MOST = 1e9
 """No forecast goes beyond this many voices."""
 
+PROBABILITIES = (
+    0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
+)  # fmt: skip
+"""Where the table of standardised errors is kept."""
 
-class Forecaster(msgspec.Struct, frozen=True):
-    """The coefficients, standardised: one per name, the intercept first."""
+AGE_EDGES = (900.0, 7200.0)
+SIZE_EDGES = (1.5, 3.5, 10.0, 30.0, 100.0, 300.0)
+"""Ages (seconds) and sizes (voices) that have tables of their own."""
 
-    names: tuple[str, ...]
-    mean: tuple[float, ...]
-    sd: tuple[float, ...]
-    mu: tuple[float, ...]
-    log_sigma: tuple[float, ...]
+NARROW, WIDE = 0.02, 3.0
+"""Bounds of the spread of the log growth."""
+
+
+DOUBT = 1.0
+"""How much of its spread is taken off a story's rank."""
+
+
+def rank_of(size: Floats | float, growth: Floats | float, spread: Floats | float, rate: Floats | float) -> Any:
+    """Join the parts of a rank: logs of size and growth, the spread of the growth, and the weighted rate."""
+    return size + growth - DOUBT * spread + rate
+
+
+def cell_of(age: float, voices: float) -> int:
+    """Return which table of errors is for a story of this age and size."""
+    return bisect_left(AGE_EDGES, age) * (len(SIZE_EDGES) + 1) + bisect_left(SIZE_EDGES, voices)
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """From which rank on to raise an alarm at a budget of false ones, for lines on a grid; between them by log."""
+
+    budget: float
+    lines: tuple[float, ...]
+    ranks: tuple[float, ...]
+
+    def at(self, line: float) -> float:
+        """Return the threshold for `line` (voices); beyond the grid it moves with the log of the line, as ranks do."""
+        inside = min(max(line, self.lines[0]), self.lines[-1])
+        return float(np.interp(log(inside), [log(x) for x in self.lines], self.ranks)) + log(line / inside)
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """A model as it is written."""
+
+    growth: Packed
+    spread: Packed
+    errors: tuple[tuple[float, ...], ...]
+    rate_weight: float = 0.0
+    thresholds: tuple[Thresholds, ...] = ()
+    ranking: Packed | None = None
+
+
+class Forecaster:
+    """Forecasts stories of one kind of platform."""
+
+    __slots__ = ("errors", "growth", "ranking", "rate_weight", "spread", "thresholds")
+
+    def __init__(
+        self,
+        growth: Forest,
+        spread: Forest,
+        errors: tuple[tuple[float, ...], ...],
+        rate_weight: float = 0.0,
+        thresholds: tuple[Thresholds, ...] = (),
+        ranking: Forest | None = None,
+    ) -> None:
+        self.growth = growth
+        self.spread = spread
+        self.errors = errors
+        self.rate_weight = rate_weight
+        self.thresholds = thresholds
+        self.ranking = ranking or growth
 
     @staticmethod
     def default() -> Forecaster:
-        """Return the packaged forecaster."""
-        return _packaged()
+        """Return the packaged forecaster for stories of any source."""
+        return packaged("general")
 
     def predict(self, seen: Signs, line: ViralLine, excess: float = 1.0) -> Forecast:
         """Forecast the final number of voices, and the crossing of `line`.
 
-        `excess` is the share of the present rate that is more than ordinary chatter: only that spreads.
-
-        Monotone by construction: quantiles are ordered, none is below what is already seen, and `p_viral` falls with
-        the line and is 1 once it is crossed.
+        `excess` is the share of the present rate that is more than ordinary chatter: only that spreads. Monotone by
+        construction: quantiles are ordered, none is below what is already seen, and `p_viral` falls with the line and
+        is 1 once it is crossed.
         """
-        mu, sigma = self._parameters(seen)
-        mu += log(min(max(excess, 0.02), 1.0))
-        n = seen.voices
-        low, mid, high = (min(MOST, n + max(0.0, exp(mu + z * sigma) - 1.0)) for z in (-1.2816, 0.0, 1.2816))
-        gap = line.size - n
-        if gap <= 0:
+        n = max(seen.voices, 1.0)
+        excess = min(max(excess, 0.02), 1.0)
+        mu, sigma = self.parameters(seen)
+        table = self.errors[cell_of(seen.age, n)]
+        low, mid, high = (
+            min(MOST, n + n * excess * (exp(min(max(mu + sigma * _quantile(table, q), 0.0), 30.0)) - 1.0))
+            for q in (0.1, 0.5, 0.9)
+        )
+        if seen.voices >= line.size:
             return Forecast(low, mid, high, 1.0, 0.0)
-        p = 0.5 - 0.5 * erf((log(gap + 1.0) - mu) / (sigma * sqrt(2.0)))
-        return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, gap, p))
+        needed = log(1.0 + (line.size / n - 1.0) / excess)
+        p = _above(table, (needed - mu) / sigma) if needed > 0.0 else 1.0
+        p = min(max(p, 0.0), 0.999)
+        return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, p, line.size - seen.voices))
 
-    def _parameters(self, seen: Signs) -> tuple[float, float]:
-        at = _positions(self.names)
-        z = [max(-6.0, min(6.0, (seen.row[i] - m) / s)) for i, m, s in zip(at, self.mean, self.sd, strict=True)]
-        mu = self.mu[0] + sum(a * b for a, b in zip(self.mu[1:], z, strict=True))
-        spread = self.log_sigma[0] + sum(a * b for a, b in zip(self.log_sigma[1:], z, strict=True))
-        return min(max(mu, -2.0), 16.0), exp(min(max(spread, -2.0), 1.0))
+    def rank(self, seen: Signs) -> float:
+        """Return what alarms are ordered by: a cautious log of the final size, and a little of the rate.
 
-    def _minutes(self, seen: Signs, mu: float, sigma: float, gap: float, p: float) -> float | None:
+        The largest of many looks at a story decides about an alarm, so the forest behind it is a calmer one, and what
+        is uncertain counts less. On a platform where speed shows before size does, the hourly rate counts too.
+        """
+        row = np.array(seen.row)
+        growth = max(self.ranking.read(row), 0.0)
+        rate = self.rate_weight * log1p(seen.counts[3])
+        return float(rank_of(log(max(seen.voices, 1.0)), growth, self._spread(row), rate))
+
+    def threshold(self, budget: float, line: float) -> float:
+        """Return the rank from which on to raise an alarm.
+
+        Raises:
+            KeyError: no threshold was calibrated for that budget.
+        """
+        for thresholds in self.thresholds:
+            if abs(thresholds.budget - budget) < NEVER:
+                return thresholds.at(line)
+        known = ", ".join(str(t.budget) for t in self.thresholds) or "none"
+        raise KeyError(f"no threshold for a budget of {budget}; known: {known}")
+
+    def parameters(self, seen: Signs) -> tuple[float, float]:
+        """Return the median and the spread of the log growth to come."""
+        row = np.array(seen.row)
+        return min(max(self.growth.read(row), 0.0), 20.0), self._spread(row)
+
+    def _spread(self, row: Floats) -> float:
+        return min(max(exp(min(max(self.spread.read(row), -8.0), 4.0)), NARROW), WIDE)
+
+    def saved(self) -> Saved:
+        """Return the model as it is written."""
+        ranking = None if self.ranking is self.growth else pack(self.ranking)
+        return Saved(pack(self.growth), pack(self.spread), self.errors, self.rate_weight, self.thresholds, ranking)
+
+    @classmethod
+    def restored(cls, saved: Saved) -> Forecaster:
+        """Read what `saved` returned."""
+        growth, spread = unpack(saved.growth), unpack(saved.spread)
+        ranking = unpack(saved.ranking) if saved.ranking else None
+        return cls(growth, spread, saved.errors, saved.rate_weight, saved.thresholds, ranking)
+
+    def _minutes(self, seen: Signs, mu: float, sigma: float, p: float, gap: float) -> float | None:
         """Median minutes until `gap` more voices have come, given that they do come.
 
         The rest arrives along the kernel's tail, starting at the present rate.
         """
         if p < NEVER or seen.per_hour <= 0.0:
             return None
-        rest = max(exp(min(mu - sigma * NormalDist().inv_cdf(max(p / 2.0, 1e-9)), 20.0)), gap * 1.05)
-        start = rest * TAIL / seen.per_hour
+        n = max(seen.voices, 1.0)
+        growth = mu + sigma * _quantile(self.errors[cell_of(seen.age, n)], 1.0 - p / 2.0)
+        rest = max(n * (exp(min(max(growth, 0.0), 20.0)) - 1.0), gap * 1.05)
         share = min(gap / rest, 1.0 - 1e-9)
-        hours = start * ((1.0 - share) ** (-1.0 / TAIL) - 1.0)
+        hours = rest * TAIL / seen.per_hour * ((1.0 - share) ** (-1.0 / TAIL) - 1.0)
         return float(min(hours, 24.0 * 365.0) * 60.0)
 
 
-@cache
-def _positions(names: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(NAMES.index(n) for n in names)
+def _quantile(table: tuple[float, ...], q: float) -> float:
+    return float(np.interp(q, PROBABILITIES, table))
+
+
+def _above(table: tuple[float, ...], z: float) -> float:
+    """The probability of an error above `z`; beyond the table it fades exponentially."""
+    if z > table[-1]:
+        return (1.0 - PROBABILITIES[-1]) * exp(max(-(z - table[-1]) / max(table[-1] - table[-3], 0.1), -50.0))
+    return 1.0 - float(np.interp(z, table, PROBABILITIES))
 
 
 @cache
-def _packaged() -> Forecaster:
-    raw = files("monitor.spread").joinpath("forecast.json").read_bytes()
-    return msgspec.json.decode(raw, type=Forecaster)
+def packaged(platform: str) -> Forecaster:
+    """Return the packaged forecaster for a platform: `general`, `twitter` or `weibo`.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    models = read_models(files("monitor.spread").joinpath("forecast.msgpack").read_bytes())
+    if platform not in models:
+        raise KeyError(f"no forecaster for {platform}; there are {', '.join(sorted(models))}")
+    return models[platform]
+
+
+def read_models(raw: bytes) -> dict[str, Forecaster]:
+    """Read a file of models.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    try:
+        saved = msgspec.msgpack.decode(raw, type=dict[str, Saved])
+    except msgspec.MsgspecError as bad:
+        raise ValueError(f"this is no file of forecasters: {bad}; write one with `monitor spread train`") from bad
+    return {name: Forecaster.restored(model) for name, model in saved.items()}
+
+
+def write_models(models: dict[str, Forecaster]) -> bytes:
+    """Write what `read_models` reads."""
+    return msgspec.msgpack.encode({name: model.saved() for name, model in models.items()})

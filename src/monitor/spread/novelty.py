@@ -21,7 +21,7 @@ WINDOWS = (1, 3, 6, 12, 36)
 AGREE = 2
 """So many windows make the surprise (their mean)."""
 
-ON = 1.5
+ON = 1.4
 """Surprise, in robust deviations above the usual daily maximum, from which on something is new."""
 
 LEAST_SCORE = 3.0
@@ -33,7 +33,11 @@ FLOOR = 0.5
 
 DAYS = 28
 SETTLED = 3
-"""Whole days before anything is judged new."""
+"""Whole days before anything is judged new ..."""
+
+FEW = 3
+FEW_FACTOR = 2.0
+"""... and with no more than these behind it, a surprise counts half: they may all be a weekend's."""
 
 DEVIATION = 0.15
 BELIEF = 7.0
@@ -111,4 +115,5 @@ class Novelty(Struct):
             usual = median(past)
             deviation = 1.4826 * median(abs(p - usual) for p in past)
             found.append((value - usual) / ((n * deviation + BELIEF * DEVIATION) / (n + BELIEF)))
-        return max(0.0, sum(sorted(found)[-AGREE:]) / AGREE)
+        surprise = max(0.0, sum(sorted(found)[-AGREE:]) / AGREE)
+        return surprise / FEW_FACTOR if n <= FEW else surprise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import exp, log, log1p
+from math import cos, exp, log, log1p, pi, sin
 from typing import NamedTuple
 
+from monitor.spread.growth import age_of, arrived
 from monitor.spread.kernel import SCALES, caused, decays, unspent
 from monitor.spread.story import BUCKET, StoryState
 
@@ -19,11 +20,18 @@ PRIOR_R = 0.6
 CRITICAL = 0.95
 """A reproduction number above this is taken for this when the future is summed up; beyond 1 the sum has no end."""
 
+WINDOWS = (60, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+SHARES = (0.25, 0.5, 0.75, 0.9)
+EARLY = (60, 300, 600, 1800, 3600)
+
 NAMES = (
-    "voices", "age", "idle", *(f"count_{int(s)}" for s in SCALES), *(f"growth_{int(s)}" for s in SCALES[:-1]),
-    "unspent", "reproduction", "recent_reproduction", "hawkes", "exposure_per_voice", "burst", "burst_age",
-    "burst_share", "repost_share", "quote_share", "reply_share", "reach_per_voice",
+    "voices", "age", "idle", "reproduction", "recent_reproduction", "exposure_per_voice", "burst_age", "burst_share",
+    *(f"count_{int(s)}" for s in SCALES), *(f"growth_{int(s)}" for s in SCALES[:-1]), "unspent", "hawkes", "burst",
+    *(f"count_{int(s)}_part" for s in SCALES), "unspent_part", "hawkes_part", "burst_part",
+    *(f"last_{w}_part" for w in WINDOWS), *(f"age_of_{int(100 * q)}_percent" for q in SHARES),
+    *(f"first_{w}_part" for w in EARLY), "hour_sin", "hour_cos",
 )  # fmt: skip
+"""Counts are logs; a part is a log too, of a count against all voices."""
 
 
 class Signs(NamedTuple):
@@ -65,14 +73,21 @@ def signs(story: StoryState, now: float) -> Signs:
     floor = 120.0
     span = SCALES[RATE_SCALE] * -(exp(-max(age, floor) / SCALES[RATE_SCALE]) - 1.0)
     peak, at = max([story.peak, *((w, b) for b, w in story.buckets.items())])
-    total = max(voices, 1e-9)
+    size = log1p(voices)
+    old = log1p(age)
+    ages, came = story.growth.curve(now)
+    whole = came[-1] if came else 0.0
+    counted = [log1p(c) for c in counts]
+    sums = (log1p(left / mean), log1p(hawkes), log1p(max(peak, 0.0)))
+    turn = now % 86400.0 / 86400.0 * 2.0 * pi
     row = (
-        log1p(voices), log1p(age / 60.0), log1p(max(0.0, now - story.ref) / 60.0),
-        *(log1p(c) for c in counts),
-        *(log((a + 1.0) / (b + 1.0)) for a, b in pairwise(counts)),
-        log1p(left / mean), log1p(r), log1p(overall), log1p(hawkes), log1p(mean),
-        log1p(max(peak, 0.0)), log1p(max(0.0, now - at * BUCKET) / 60.0), max(peak, 0.0) / max(total, 1.0),
-        *(min(k / total, 1.0) if voices else 0.0 for k in story.kinds),
-        log1p(story.reach / max(voices, 1.0)),
+        size, old, log1p(max(0.0, now - story.ref)),
+        log1p(r), log1p(overall), log1p(mean), log1p(max(0.0, now - at * BUCKET)), max(peak, 0.0) / max(voices, 1.0),
+        *counted, *(log((a + 1.0) / (b + 1.0)) for a, b in pairwise(counts)), *sums,
+        *(c - size for c in counted), *(x - size for x in sums),
+        *(log1p(max(whole - arrived(ages, came, w), 0.0)) - size for w in WINDOWS),
+        *(log1p(age_of(ages, came, q)) - old for q in SHARES),
+        *(log1p(arrived(ages, came, max(age - w, 0.0))) - size for w in EARLY),
+        sin(turn), cos(turn),
     )  # fmt: skip
     return Signs(row, voices, age, counts[RATE_SCALE] / span * 3600.0, r, left / mean, hawkes, counts)

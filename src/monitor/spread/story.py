@@ -10,9 +10,11 @@ from math import exp, isfinite
 
 import msgspec
 
+from monitor.spread.growth import Growth
 from monitor.spread.kernel import SCALES
 from monitor.spread.voices import EXACT, MASK64, VoiceMap, estimate
 
+NOTHING = 1e-9
 BUCKET = 300.0
 """Seconds of one bucket in the search for the largest burst."""
 
@@ -26,6 +28,9 @@ TYPICAL_FOLLOWERS = 200.0
 EXPONENT = 0.4
 """How exposure grows with followers (the mark's power in Mishra et al. 2016): a hundred times the followers, six times
 the answers."""
+
+VERSION = 2
+"""Of the dump."""
 
 KINDS = ("repost", "quote", "reply")
 
@@ -56,6 +61,8 @@ class _Dump(msgspec.Struct, frozen=True, array_like=True):
     peak: tuple[float, int]
     named: list[tuple[int, float, int, float]] | None
     map: bytes | None
+    cells: list[tuple[int, float]]
+    newest: int
 
 
 _decode = msgspec.msgpack.Decoder(_Dump).decode
@@ -66,8 +73,8 @@ class StoryState:
     """What is kept of a story. `StorySpread` adds the assessment."""
 
     __slots__ = (
-        "buckets", "complaint", "counts", "exposures", "first", "kinds", "map", "named", "peak", "reach", "read", "ref",
-        "size", "spent", "voices",
+        "buckets", "complaint", "counts", "exposures", "first", "growth", "kinds", "map", "named", "peak", "reach",
+        "read", "ref", "size", "spent", "voices",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -80,6 +87,7 @@ class StoryState:
         self.kinds = [0.0] * len(KINDS)
         self.buckets: dict[int, float] = {}
         self.peak: tuple[float, int] = (0.0, 0)
+        self.growth = Growth()
         self.named: dict[int, tuple[float, int, float]] | None = {}
         self.map: VoiceMap | None = None
 
@@ -103,6 +111,7 @@ class StoryState:
         elif t < self.first:
             self.first = t
         self.size += 1
+        self._shift(t)
         if complaint is not None and 0.0 <= complaint <= 1.0:
             self.complaint += complaint
             self.read += 1
@@ -179,6 +188,8 @@ class StoryState:
         self.complaint += other.complaint
         self.read += other.read
         self.peak = max(self.peak, other.peak)
+        self.growth.merge(other.growth)
+        self.growth.scale(share_kept)
         for at, weight in other.buckets.items():
             self.buckets[at] = self.buckets.get(at, 0.0) + weight
         self._trim()
@@ -190,7 +201,7 @@ class StoryState:
     def dump(self) -> bytes:
         """Return the state as at most 4 KB of msgpack."""
         state = _Dump(
-            version=1,
+            version=VERSION,
             first=self.first,
             ref=self.ref,
             size=self.size,
@@ -206,6 +217,8 @@ class StoryState:
             peak=self.peak,
             named=None if self.named is None else [(v, *k) for v, k in self.named.items()],
             map=None if self.map is None else bytes(self.map.raw),
+            cells=list(self.growth.cells.items()),
+            newest=self.growth.newest,
         )
         return _encode(state)
 
@@ -214,7 +227,7 @@ class StoryState:
             d = _decode(raw)
         except msgspec.MsgspecError as bad:
             raise ValueError(f"this is no dumped story: {bad}") from bad
-        if d.version != 1 or len(d.counts) != len(SCALES) or len(d.exposures) != len(SCALES):
+        if d.version != VERSION or len(d.counts) != len(SCALES) or len(d.exposures) != len(SCALES):
             raise ValueError(f"a dumped story of version {d.version} cannot be read; replay its mentions instead")
         self.first, self.ref, self.size, self.voices = d.first, d.ref, d.size, d.voices
         self.reach, self.spent, self.counts, self.exposures = d.reach, d.spent, d.counts, d.exposures
@@ -222,6 +235,7 @@ class StoryState:
         self.buckets = dict(d.buckets)
         self.named = None if d.named is None else {v: (t, n, f) for v, t, n, f in d.named}
         self.map = None if d.map is None else VoiceMap(d.map)
+        self.growth.cells, self.growth.newest = dict(d.cells), d.newest
 
     def _weigh(self, t: float, voice: int, reach: float) -> float:
         """Remember the voice, and return how many new voices it stands for."""
@@ -248,19 +262,22 @@ class StoryState:
         self.named[voice] = (min(t, first), count + 1, reach)
 
     def _add(self, t: float, weight: float, exposed: float) -> None:
-        if t > self.ref:
-            self._shift(t)
+        self._shift(t)
+        if t == self.ref:
             self.counts = [c + weight for c in self.counts]
             self.exposures = [e + exposed for e in self.exposures]
         else:
             behind = t - self.ref
-            fade = [exp(behind / s) for s in SCALES] if behind else [1.0] * len(SCALES)
+            fade = [exp(behind / s) for s in SCALES]
             self.counts = [c + weight * f for c, f in zip(self.counts, fade, strict=True)]
             self.exposures = [e + exposed * f for e, f in zip(self.exposures, fade, strict=True)]
         self.spent += exposed
+        self.growth.add(t, weight)
         at = int(t // BUCKET)
         if at in self.buckets:
             self.buckets[at] += weight
+            if self.buckets[at] <= NOTHING:
+                del self.buckets[at]
         elif weight > 0:
             self.buckets[at] = weight
             if len(self.buckets) > BUCKETS:
@@ -274,6 +291,7 @@ class StoryState:
             self.counts = [c * f for c, f in zip(self.counts, fade, strict=True)]
             self.exposures = [e * f for e, f in zip(self.exposures, fade, strict=True)]
             self.ref = t
+            self.growth.touch(t)
 
     def _trim(self) -> None:
         while len(self.buckets) > BUCKETS:

@@ -53,6 +53,35 @@ class Forest(msgspec.Struct, frozen=True):
         return out
 
 
+class Packed(msgspec.Struct, frozen=True):
+    """A forest as it is written: single precision, row by row."""
+
+    base: float
+    depth: int
+    features: bytes
+    cuts: bytes
+    leaves: bytes
+
+
+def pack(forest: Forest) -> Packed:
+    """Write a forest."""
+    return Packed(
+        forest.base, forest.features.shape[1], forest.features.astype("<u1").tobytes(),
+        forest.cuts.astype("<f4").tobytes(), forest.leaves.astype("<f4").tobytes(),
+    )  # fmt: skip
+
+
+def unpack(packed: Packed) -> Forest:
+    """Read what `pack` wrote."""
+    depth = packed.depth
+    return Forest(
+        packed.base,
+        np.frombuffer(packed.features, "<u1").astype(np.int64).reshape(-1, depth),
+        np.frombuffer(packed.cuts, "<f4").astype(np.float64).reshape(-1, depth),
+        np.frombuffer(packed.leaves, "<f4").astype(np.float64).reshape(-1, 1 << depth),
+    )
+
+
 def grow(
     rows: Floats,
     target: Floats,
@@ -62,8 +91,9 @@ def grow(
     depth: int = 5,
     rate: float = 0.08,
     part: float = 0.5,
-    calm: float = 30.0,
+    calm: float = 100.0,
     seed: int = 5,
+    signs: Ints | None = None,
 ) -> Forest:
     """Fit a forest to the conditional median of `target`.
 
@@ -77,8 +107,10 @@ def grow(
         part: the share of rows and of signs that each tree looks at.
         calm: weight by which a leaf is drawn to zero.
         seed: of the choice of rows.
+        signs: which columns may be asked for; all by default.
     """
     rng = np.random.default_rng(seed)
+    columns = np.arange(rows.shape[1]) if signs is None else signs
     edges = [np.unique(np.quantile(rows[:, j], np.linspace(0, 1, BINS + 1)[1:-1])) for j in range(rows.shape[1])]
     binned = np.stack([np.searchsorted(e, rows[:, j], side="left") for j, e in enumerate(edges)]).astype(np.int64)
     base = weighted_median(target, weights)
@@ -91,7 +123,7 @@ def grow(
         at = np.zeros(len(target), dtype=np.int64)
         rest = target - current
         pull = np.clip(rest / (np.median(np.abs(rest)) + 1e-9), -1.0, 1.0) * weights
-        asked = rng.permutation(rows.shape[1])[: max(2, int(part * rows.shape[1]))]
+        asked = rng.permutation(columns)[: max(1, int(part * len(columns)))]
         for level in range(depth):
             j, b = _question(binned[:, some], pull[some], weights[some], at[some], level, asked, calm)
             b = min(b, len(edges[j]) - 1)

@@ -1,0 +1,113 @@
+"""`make bench-spread`: the forecast and the tide on public series beside their peers, and what both cost.
+
+    python bench/spread.py [--shared ../shared] [--out DIR] [--cost-only] [--quick]
+
+Runs `monitor bench spread nab|cascades` (the code that runs in production), scores the output with the benchmark's own
+scripts and prints the tables. `--cost-only` needs no data: it measures updates a second, bytes a story, and the curve
+of cost over the number of live stories and over one story's age. `--quick` stops that curve at 100,000 stories.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from monitor.spread import BrandTide, StorySpread, ViralLine
+from monitor.spread.cli import DEFAULT_LINES
+
+PEERS = """peers on the public half (published thresholds; the benchmark's README):
+  NAB: ARTime 80.6, contextOSE 78.6, knncad 72.0, earthgecko 67.9, numenta 64.5, twitterADVec 63.3
+  Twitter: Hawkes useful .68 at 1 %, .87 at 5 %; ridge prototype .70 and .89, 3.19 h to the line at 1 %
+  size: SEISMIC refitted .45 / .26 / .18 / .07; quantile trees .30 / .19 / .14 / .07; Weibo: velocity .43 at 5 %"""
+
+
+def main() -> None:
+    """Read the options and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--cost-only", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    if not args.cost_only:
+        if not (args.shared / "bench" / "spread").is_dir():
+            sys.exit(f"no benchmark below {args.shared}; say where with --shared, or use --cost-only")
+        with tempfile.TemporaryDirectory() as temporary:
+            quality(args.shared / "bench" / "spread", args.out or Path(temporary))
+        print(PEERS)
+    cost(100_000 if args.quick else 1_000_000)
+
+
+def run(*command: str | Path) -> None:
+    """Run a command of ours to its end."""
+    subprocess.run([sys.executable, *map(str, command)], check=True)  # noqa: S603 -- our own commands only
+
+
+def quality(bench: Path, out: Path) -> None:
+    """Run and score the public part."""
+    monitor = ("-c", "from monitor.spread.cli import bench; bench()")
+    run(*monitor, "nab", "--data", bench / "public/nab", "--out", out / "nab")
+    run(bench / "score_nab.py", out / "nab")
+    for platform, usual in DEFAULT_LINES.items():
+        data = bench / "public/cascades" / f"{platform}.jsonl.gz"
+        for line in [usual] if platform == "weibo" else [usual, usual // 2, usual * 2]:
+            for budget in ("0.01", "0.05"):
+                to = out / f"{platform}-{line:.0f}-{budget}.jsonl"
+                options = ("--platform", platform, "--budget", budget, "--line", f"{line:.0f}")
+                run(*monitor, "cascades", "--data", data, "--out", to, *options)
+                run(bench / "score_cascades.py", to, "--data", data, "--line", f"{line:.0f}")
+
+
+def cost(most: int) -> None:
+    """Measure what a mention and a story cost."""
+    rng = random.Random(1)
+    names = [rng.getrandbits(64) for _ in range(200_000)]
+    story = StorySpread()
+    print("one story: mentions per core-second by its age in mentions")
+    done = 0
+    for upto in (1_000, 10_000, 100_000, 1_000_000):
+        began = time.process_time()
+        for i in range(done, upto):
+            story.observe(1.7e9 + i * 0.05, names[i % len(names)], 300, "repost", 0.5)
+        print(f"  {upto:>9,}: {(upto - done) / (time.process_time() - began):>9,.0f}  dump {len(story.dump())} bytes")
+        done = upto
+    began = time.process_time()
+    for i in range(1_000):
+        story.assess(1.7e9 + done * 0.05 + i, ViralLine(1e6), 0.0)
+    print(f"  assess: {(time.process_time() - began) * 1e3:.0f} microseconds")
+    tide = BrandTide()
+    began = time.process_time()
+    for i in range(100_000):
+        tide.observe(1.7e9 + i * 1.0, 0.9, names[i], "cause")
+    rate = 100_000 / (time.process_time() - began)
+    print(f"one brand: {rate:,.0f} mentions per core-second, dump {len(tide.dump()) // 1024} KB")
+    print(
+        "many stories: mentions per core-second, resident memory (sizes heavy-tailed, median 2, mean about 10 voices)"
+    )
+    stories: list[StorySpread] = []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    size = 1_000
+    while size <= most:
+        while len(stories) < size:
+            fresh = StorySpread()
+            start = 1.7e9 + len(stories)
+            for i in range(min(int(rng.paretovariate(1.1)) + 1, 2_000)):
+                fresh.observe(start + 20.0 * i, rng.getrandbits(64), 300, "repost", 0.5)
+            stories.append(fresh)
+        began = time.process_time()
+        for i in range(50_000):
+            stories[rng.randrange(size)].observe(1.7e9 + 2e6 + i * 0.01, names[i], 300, "repost", 0.5)
+        rate = 50_000 / (time.process_time() - began)
+        held = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        print(f"  {size:>9,} stories: {rate:>9,.0f}  {held:>7,.0f} MB  ({held * 1024 / size:.1f} KB a story)")
+        size *= 10
+
+
+if __name__ == "__main__":
+    main()

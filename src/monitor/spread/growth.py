@@ -1,0 +1,142 @@
+"""How a story grew: voices by time in buckets that are fine for the recent past and coarse for the old.
+
+Buckets lie on a dyadic grid (37 s, 74 s, ...) that does not depend on the story; one is joined with its
+neighbour once the story has outlived it by `FINE` of its widths (an exponential histogram, Datar et al. 2002). The
+contents depend only on what was counted and on the newest time, not on the order of arrival.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import inf
+from operator import neg
+
+NOTHING = 1e-9
+UNIT = 604_800.0 / 16_384
+"""Seconds of the finest bucket, 37: a week is 2^14 of them, so that a shift by whole weeks changes nothing."""
+
+FINE = 8
+"""A width's buckets are joined once they are older than so many of their widths."""
+
+LEVELS = 14
+"""The coarsest bucket is a week."""
+
+_LEVEL = 31
+"""A bucket's key is its number on its grid, shifted left by five bits, and its level in those."""
+
+
+class Growth:
+    """Voices by time.
+
+    >>> growth = Growth()
+    >>> for minute in range(600):
+    ...     growth.add(60.0 * minute, 1.0)
+    >>> ages, voices = growth.curve(36_000.0)
+    >>> len(growth.cells) < 60, 530 < arrived(ages, voices, 3600.0) < 550, round(age_of(ages, voices, 0.5) / 3600)
+    (True, True, 5)
+    """
+
+    __slots__ = ("cells", "newest")
+
+    def __init__(self) -> None:
+        self.cells: dict[int, float] = {}
+        self.newest = -(1 << 62)
+        """The newest number on the finest grid."""
+
+    def add(self, t: float, weight: float) -> None:
+        """Count `weight` voices at time `t`; negative to take them back."""
+        self.touch(t)
+        at = int(t // UNIT)
+        level = self._level(at)
+        key = (at >> level) << 5 | level
+        held = self.cells.get(key, 0.0) + weight
+        if abs(held) < NOTHING:
+            self.cells.pop(key, None)
+        else:
+            self.cells[key] = held
+
+    def touch(self, t: float) -> None:
+        """Let time pass until `t`."""
+        at = int(t // UNIT)
+        if at > self.newest:
+            self.newest = at
+            self._join()
+
+    def curve(self, now: float) -> tuple[list[float], list[float]]:
+        """Return the growth curve up to `now` as ages (seconds, falling) and the voices that had come by then."""
+        spans = []
+        for key, weight in self.cells.items():
+            if weight > 0.0:
+                width = UNIT * (1 << (key & _LEVEL))
+                start = (key >> 5) * width
+                spans.append((start, width, weight))
+        spans.sort()
+        ages, voices, total, last = [], [], 0.0, inf
+        for start, width, weight in spans:
+            begins = min(max(now - start, 0.0), last)
+            last = min(max(now - start - width, 0.0), begins)
+            ages += [begins, last]
+            voices += [total, total + weight]
+            total += weight
+        return ages, voices
+
+    def merge(self, other: Growth) -> None:
+        """Add everything that `other` counted."""
+        self.newest = max(self.newest, other.newest)
+        for key, weight in other.cells.items():
+            self._raise(key, weight)
+        self._join()
+
+    def scale(self, by: float) -> None:
+        """Multiply all counts."""
+        self.cells = {key: weight * by for key, weight in self.cells.items()}
+
+    def _level(self, at: int) -> int:
+        """The level that keeps number `at` of the finest grid.
+
+        Both halves of a bucket are joined at the same moment, so that the level belongs to the bucket.
+        """
+        level = 0
+        while level < LEVELS and self._is_old(at >> level, level):
+            level += 1
+        return level
+
+    def _is_old(self, at: int, level: int) -> bool:
+        """Whether bucket `at` of `level` is to be joined with its neighbour."""
+        return (self.newest >> level) - (at & ~1) >= FINE
+
+    def _join(self) -> None:
+        """Raise buckets that have become old to their level."""
+        for key in list(self.cells):
+            level = key & _LEVEL
+            if level < LEVELS and self._is_old(key >> 5, level):
+                self._raise(key, self.cells.pop(key))
+
+    def _raise(self, key: int, weight: float) -> None:
+        level, at = key & _LEVEL, key >> 5
+        up = max(level, self._level(at << level))
+        to = (at >> (up - level)) << 5 | up
+        self.cells[to] = self.cells.get(to, 0.0) + weight
+
+
+def arrived(ages: list[float], voices: list[float], age: float) -> float:
+    """Return how many voices had come at `age` before now, between the curve's points by proportion."""
+    if not ages or age >= ages[0]:
+        return 0.0
+    i = bisect_left(ages, -age, key=neg)
+    if i >= len(ages):
+        return voices[-1]
+    span = ages[i - 1] - ages[i]
+    part = (ages[i - 1] - age) / span if span > 0.0 else 1.0
+    return voices[i - 1] + (voices[i] - voices[i - 1]) * part
+
+
+def age_of(ages: list[float], voices: list[float], share: float) -> float:
+    """Return the age at which `share` of all voices had come."""
+    if not ages:
+        return 0.0
+    wanted = share * voices[-1]
+    i = max(bisect_left(voices, wanted), 1)
+    span = voices[i] - voices[i - 1]
+    part = (wanted - voices[i - 1]) / span if span > 0.0 else 1.0
+    return ages[i - 1] + (ages[i] - ages[i - 1]) * part
