@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from monitor.engine.changes import Act, Changes, Crossing, Merge, SeenRow, StoryRow, TideRow
 from monitor.engine.records import voice_hash
-from monitor.engine.views import story_view
+from monitor.engine.views import in_words, story_view
 from monitor.engine.waves import BrandWatch
 from monitor.escalation.rules import evaluate
 from monitor.escalation.types import RuleMemory
@@ -317,8 +317,8 @@ class UmbrellaEngine:
         decision, memory = evaluate(self.rules, view, mind.memory, now)
         if watch_only or (decision.action == "open" and self._fragment(story, decision)):
             memory = _undecided(memory, mind.memory)
-        else:
-            self._conclude(view, decision, since, changes)
+        elif decision.action != "none":
+            self._conclude(in_words(view, self._grouper.story(story)), decision, since, changes)
         if memory != mind.memory:
             self._remember(story, mind, memory)
             self._touched.add(story)

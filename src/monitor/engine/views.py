@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from monitor.escalation.types import Quote, StoryView
 
 if TYPE_CHECKING:
@@ -12,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def story_view(story: Story, brand: str, spread: Spread, brands_hit: int = 1) -> StoryView:
-    """Return what is known of a story at this moment."""
+    """Return a story's figures at this moment. What only people read, `in_words` puts in where somebody is told."""
     shares = story.shares()
     return StoryView(
         umbrella=story.umbrella,
         story=story.id,
         brand=brand,
         kind="story",
-        headline=story.headline(),
+        headline="",
         first_at=story.first_at,
         last_at=story.last_at,
         size=story.size,
@@ -32,10 +34,19 @@ def story_view(story: Story, brand: str, spread: Spread, brands_hit: int = 1) ->
         unread_share=shares.unread,
         cause=story.cause,
         sources=tuple(sorted(story.sources.items())),
-        quotes=tuple(Quote(q.text, q.author, q.followers, q.published_at, q.url) for q in story.quotes()),
-        phrases=tuple(story.phrases()),
+        quotes=(),
         authentic_share=story.authentic_share,
         promo_share=story.promo_share,
         brands_hit=brands_hit,
         spread=spread,
+    )
+
+
+def in_words(view: StoryView, story: Story) -> StoryView:
+    """Return the view with the story's headline, quotes and phrases: they cost more than all its figures."""
+    return structs.replace(
+        view,
+        headline=story.headline(),
+        quotes=tuple(Quote(q.text, q.author, q.followers, q.published_at, q.url) for q in story.quotes()),
+        phrases=tuple(story.phrases()),
     )

@@ -320,14 +320,14 @@ class Story:
 
     def headline(self) -> str:
         """Return the most central real mention, shortened; promotion only if there is nothing else."""
-        weights = self._weights()
+        weights = self._weights() if len(self.exemplars) > 1 else {}
 
         def central(exemplar: Exemplar) -> tuple[bool, float]:
             content = take_apart(exemplar.text).content
             score = sum(weights.get(word, 0.0) for word in content) / sqrt(len(content) + 2.0)
             return not exemplar.promo, score * log(1.0 + exemplar.hits + 1.0)
 
-        kept = max(self.exemplars, key=central, default=None)
+        kept = self.exemplars[0] if len(self.exemplars) == 1 else max(self.exemplars, key=central, default=None)
         if kept is not None:
             return shorten(without_repost_mark(kept.text), HEADLINE_CHARS)
         said = self.biggest or self.first or self.latest
