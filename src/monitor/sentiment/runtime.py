@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from monitor.sentiment.language import ByScript, Language
+from monitor.sentiment.language import Language
 from monitor.sentiment.reading import Reading, Sentiment
 from monitor.sentiment.session import cores, open_session
 from monitor.sentiment.tokens import Tokens
@@ -54,7 +54,7 @@ class OnnxScorer:
         self.threads = threads or cores()
         self._budget = budget
         self._tokens = Tokens(folder / "tokenizer.json")
-        self._language: Language = language or ByScript()
+        self._language = language or Language()
         self._session = open_session(folder, self.card, self.threads)
         self._outputs = ["sentiment", "complaint", "story"] if vectors else ["sentiment", "complaint"]
 
@@ -72,7 +72,8 @@ class OnnxScorer:
         if not texts:
             return []
         cleaned = [self._tokens.clean(text) for text in texts]
-        judged = self._language.judge(cleaned, langs if langs is not None else [None] * len(texts))
+        given = langs if langs is not None else [None] * len(texts)
+        judged = [self._language.judge(*one) for one in zip(texts, given, cleaned, strict=True)]
         wanted = [i for i, one in enumerate(judged) if one.unread is None or (self.vectors and cleaned[i])]
         logits, complaints, vectors = self.infer([cleaned[i] for i in wanted])
         shares = self.card.calibration.sentiment(logits)
