@@ -135,6 +135,10 @@ _delegate("replay", "monitor.cli.replay:replay", "Publish a file of mentions wit
 _delegate("simulate", "monitor.simulate.command:simulate", "Simulate a stream of mentions.", "Data and models")
 _delegate("read", "monitor.sentiment.cli:read", "Read a file of mentions with the model.", "Data and models")
 _delegate("stories", "monitor.story.cli:app", "Group a file of mentions into stories.", "Data and models")
+_delegate("spread", "monitor.spread.cli:app", "Train the forecasts.", "Data and models")
+_delegate(
+    "bench", "monitor.spread.cli:benches", "Replay public series and cascades for their scorers.", "Data and models"
+)
 _delegate("model", "monitor.sentiment.cli:model_app", "Make and measure the model.", "Data and models")
 
 

@@ -29,6 +29,11 @@ Data = Annotated[Path, typer.Option(exists=True, help="Where the public data lie
 Out = Annotated[Path, typer.Option(help="The file to write.")]
 
 
+@app.callback()
+def _spread() -> None:
+    """How stories spread: train the forecasts."""
+
+
 @app.command()
 def train(
     data: Data, out: Out, only: Annotated[str, typer.Option(help="Train this one, keep the others.")] = ""
@@ -83,3 +88,7 @@ def cascades(
             total += 1
             alarms += row["alert_time"] is not None
     typer.echo(f"{total} cascades, {alarms} alarms, at a budget of {budget:.0%} false ones")
+
+
+benches = typer.Typer(help="Benchmarks on public data.", no_args_is_help=True, add_completion=False)
+benches.add_typer(bench, name="spread")
