@@ -45,7 +45,8 @@ class Fault(Struct, frozen=True):
 class Report(Struct):
     """What a run came to. `problems` is empty when every promise was kept.
 
-    `incidents` are compared with those of other runs: umbrella, story, kind, rule and highest severity. Not the brand
+    `incidents` are compared with those of other runs: umbrella, story and kind. Not the rule and severity: partitions of
+    `mentions` are read in no fixed order, and a story at the edge of a crisis may fall on either side. Not the brand
     below the umbrella: it is the one that most of the story spoke of when it was opened, and that moment may differ by
     a tick.
     """
@@ -289,7 +290,7 @@ def _judge_pages(stage: Stage, report: Report) -> None:
 
 def _judge_people(stage: Stage, report: Report) -> None:
     incidents = stage.incidents.all()
-    report.incidents = frozenset((i.umbrella, i.story, i.kind, i.rule, i.peak) for i in incidents)
+    report.incidents = frozenset((i.umbrella, i.story, i.kind) for i in incidents)
     for incident in incidents:
         log = stage.incidents.log(incident.id)
         acknowledged = sum(isinstance(event, Acknowledged) for event in log)
