@@ -43,7 +43,7 @@ class Node(Struct, frozen=True):
 class Tuning(Struct, frozen=True):
     """How words weigh against meaning, how sharply scores differ, and from which `p` on a cause is named."""
 
-    words: float = 0.25
+    words: float = 0.4
     sharp: float = 14.0
     dare: float = 0.45
 

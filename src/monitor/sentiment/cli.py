@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from monitor.mention.yamlfile import FileError
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.scorer import load_scorer
 
@@ -107,6 +108,9 @@ def read(
     file: Annotated[Path, typer.Argument(help="JSON lines of mentions, plain or .gz.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the same lines go, each with its `reading`.")],
     vectors: Annotated[Path | None, typer.Option("--vectors", help="Also write the vectors, one row a line.")] = None,
+    causes: Annotated[
+        str, typer.Option("--causes", help="A file of causes, or travel, retail or software.")
+    ] = "travel",
     model: ModelName = None,
     threads: Threads = None,
 ) -> None:
@@ -124,8 +128,8 @@ def read(
                 raise _stop(f"{file}:{number}: a mention is a JSON object.")
             rows.append(row)
     try:
-        scorer = load_scorer(model, threads=threads, vectors=vectors is not None)
-    except ModelError as problem:
+        scorer = load_scorer(model, threads=threads, vectors=vectors is not None, causes=causes)
+    except (ModelError, FileError) as problem:
         raise _stop(str(problem)) from problem
     kept: list[bytes] = []
     with _progress() as bar, _open(out, "wt") as sink:

@@ -139,7 +139,39 @@ def irony(scorer: Scorer, data: Path) -> Iterator[Figure]:
         )
 
 
-PARTS: Final = (sentiment, airlines, complaints, irony)
+CAUSES: Final = {
+    "Late Flight": "late_flight",
+    "Cancelled Flight": "cancelled_flight",
+    "Lost Luggage": "lost_luggage",
+    "Damaged Luggage": "damaged_luggage",
+    "Bad Flight": "bad_flight",
+    "Flight Booking Problems": "booking_problem",
+    "Customer Service Issue": "customer_service",
+    "Flight Attendant Complaints": "attendant",
+    "longlines": "long_lines",
+}
+"""The airline set's causes, but for "Can't Tell", as the ids of the travel tree."""
+
+
+def causes(scorer: Scorer, data: Path) -> Iterator[Figure]:
+    """Yield how often the cause is right on the airline set: by forced choice, how often it dares, how right then."""
+    rows = [row for row in objects(data, "airline_stream/stream.jsonl.gz") if row["label"]["cause"] in CAUSES]
+    told = [one.cause for one in scorer.read([row["text"] for row in rows])]
+    right = np.array(
+        [
+            cause is not None and cause.best == CAUSES[row["label"]["cause"]]
+            for cause, row in zip(told, rows, strict=True)
+        ]
+    )
+    dared = np.array([cause is not None and cause.id == cause.best for cause in told])
+    name = "airline causes"
+    yield Figure(name, "accuracy, forced choice", round(float(right.mean()), 4), len(rows))
+    yield Figure(name, "share that is named", round(float(dared.mean()), 4), len(rows))
+    if dared.any():
+        yield Figure(name, "accuracy where named", round(float(right[dared].mean()), 4), int(dared.sum()))
+
+
+PARTS: Final = (sentiment, airlines, complaints, causes, irony)
 
 
 def evaluate(scorer: Scorer, data: Path) -> Iterator[Figure]:

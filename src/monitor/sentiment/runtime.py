@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from monitor.sentiment.causes import UNCLEAR, CauseReader, load_causes
 from monitor.sentiment.language import Language
-from monitor.sentiment.reading import Reading, Sentiment
+from monitor.sentiment.reading import Cause, Reading, Sentiment
 from monitor.sentiment.session import cores, open_session
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.weights import PACKAGED, read_card
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 BUDGET: Final = 4096
 """Tokens of one batch, padding included."""
+OUTPUTS: Final = ("sentiment", "complaint", "story")
+CROSS: Final = 0.3
+"""From which probability of a negative text or of a complaint on a cause is named."""
 
 
 class OnnxScorer:
@@ -33,11 +37,13 @@ class OnnxScorer:
         folder: the weights.
         threads: CPU threads; None: every core that this process may use.
         vectors: readings carry their story vector.
+        causes: a tree of causes, by file or by the name of a shipped one; None: readings carry no cause.
         budget: tokens of one batch, padding included.
         language: judges what can be read.
 
     Raises:
         ModelError: the weights are missing, damaged or cannot be run.
+        FileError: the tree of causes is refused.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class OnnxScorer:
         *,
         threads: int | None = None,
         vectors: bool = False,
+        causes: str | Path | None = None,
         budget: int = BUDGET,
         language: Language | None = None,
     ) -> None:
@@ -56,7 +63,9 @@ class OnnxScorer:
         self._tokens = Tokens(folder / "tokenizer.json")
         self._language = language or Language()
         self._session = open_session(folder, self.card, self.threads)
-        self._outputs = ["sentiment", "complaint", "story"] if vectors else ["sentiment", "complaint"]
+        self._causes: CauseReader | None = None
+        if causes is not None:
+            self._causes = CauseReader(load_causes(causes), self._embed, self._tokens.ranks)
 
     @property
     def name(self) -> str:
@@ -67,6 +76,9 @@ class OnnxScorer:
         """Return the text as the model sees it: texts that are equal here read equally."""
         return self._tokens.clean(text)
 
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.infer([self.clean(text) for text in texts])[2].astype(np.float32)
+
     def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
         """Return one reading per text, in order."""
         if not texts:
@@ -75,13 +87,15 @@ class OnnxScorer:
         given = langs if langs is not None else [None] * len(texts)
         judged = [self._language.judge(*one) for one in zip(texts, given, cleaned, strict=True)]
         wanted = [i for i, one in enumerate(judged) if one.unread is None or (self.vectors and cleaned[i])]
-        logits, complaints, vectors = self.infer([cleaned[i] for i in wanted])
+        told = [cleaned[i] for i in wanted]
+        logits, complaints, vectors = self.infer(told)
+        causes = self._causes.read(vectors.astype(np.float32), told) if self._causes else None
         shares = self.card.calibration.sentiment(logits)
         risks = self.card.calibration.complaint(complaints)
         out = [Reading(model=self.name, lang=one.lang, unread=one.unread) for one in judged]
         for line, i in enumerate(wanted):
             one = judged[i]
-            vector = vectors[line].tobytes() if vectors is not None else None
+            vector = vectors[line].tobytes() if self.vectors else None
             if one.unread is not None:
                 out[i] = Reading(model=self.name, lang=one.lang, unread=one.unread, vector=vector)
                 continue
@@ -90,15 +104,14 @@ class OnnxScorer:
                 model=self.name,
                 sentiment=Sentiment(negative, neutral, positive),
                 complaint=float(risks[line]),
+                cause=blame(causes[line], negative, float(risks[line])) if causes else None,
                 lang=one.lang,
                 vector=vector,
             )
         return out
 
-    def infer(
-        self, cleaned: Sequence[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float16] | None]:
-        """Return sentiment logits (n, 3), complaint logits (n,) and unit story vectors (n, 384), if asked for.
+    def infer(self, cleaned: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float16]]:
+        """Return sentiment logits (n, 3), complaint logits (n,) and unit story vectors (n, 384).
 
         Args:
             cleaned: texts that went through `clean`.
@@ -107,18 +120,26 @@ class OnnxScorer:
         size = self.card.shape.width
         logits = np.zeros((len(ids), 3), np.float32)
         complaints = np.zeros(len(ids), np.float32)
-        vectors = np.zeros((len(ids), size), np.float16) if self.vectors else None
+        vectors = np.zeros((len(ids), size), np.float16)
         for batch in batches([len(one) for one in ids], self._budget):
             table = np.zeros((len(batch), len(ids[batch[-1]])), np.int64)
             for line, i in enumerate(batch):
                 table[line, : len(ids[i])] = ids[i]
-            found = self._session.run(self._outputs, {"ids": table, "mask": (table > 0).astype(np.float32)})
+            found = self._session.run(OUTPUTS, {"ids": table, "mask": (table > 0).astype(np.float32)})
             logits[batch] = found[0]
             complaints[batch] = found[1][:, 0]
-            if vectors is not None:
-                norms = np.linalg.norm(found[2], axis=1, keepdims=True)
-                vectors[batch] = (found[2] / np.maximum(norms, 1e-9)).astype("<f2")
+            norms = np.linalg.norm(found[2], axis=1, keepdims=True)
+            vectors[batch] = (found[2] / np.maximum(norms, 1e-9)).astype("<f2")
         return logits, complaints, vectors
+
+
+def blame(cause: Cause, negative: float, complaint: float) -> Cause:
+    """Return the cause of a text that is cross about something; of another, `unclear` with the best guess beside it.
+
+    >>> blame(Cause("late_flight", 0.9, "late_flight"), negative=0.05, complaint=0.02).id
+    'unclear'
+    """
+    return cause if max(negative, complaint) >= CROSS else Cause(UNCLEAR, cause.p, cause.best)
 
 
 def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

@@ -35,7 +35,12 @@ class Scorer(Protocol):
 
 
 def load_scorer(
-    model: str | Path | None = None, *, threads: int | None = None, vectors: bool = False, cache_bytes: int = 64 << 20
+    model: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    vectors: bool = False,
+    causes: str | Path | None = "travel",
+    cache_bytes: int = 64 << 20,
 ) -> Scorer:
     """Load a model, ready to read.
 
@@ -44,17 +49,20 @@ def load_scorer(
             (needs the extra `train`); `stub` for the word list of the tests.
         threads: CPU threads for the model; None: every core that the process may use.
         vectors: readings carry their embedding (768 bytes each).
+        causes: a tree of causes, by file or by the name of a shipped one; None: readings carry no cause. Other
+            checkpoints than the packaged weights tell none.
         cache_bytes: memory for readings of texts already read; 0 keeps none.
 
     Raises:
         ModelError: the weights are missing, truncated or unknown; the message says what to do.
+        FileError: the tree of causes is refused; the message says file, line and the mend.
     """
     if model == "stub":
         return StubScorer(vectors=vectors)
     from monitor.sentiment.runtime import OnnxScorer  # noqa: PLC0415 -- a stub needs no runtime
 
     if model is None or (Path(model) / "model.json").exists():
-        packed = OnnxScorer(PACKAGED if model is None else Path(model), threads=threads, vectors=vectors)
+        packed = OnnxScorer(PACKAGED if model is None else Path(model), threads=threads, vectors=vectors, causes=causes)
         return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
     if isinstance(model, Path) and not (model / "config.json").exists():
         raise ModelError(

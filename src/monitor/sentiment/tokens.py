@@ -39,6 +39,7 @@ class Tokens:
             raise ModelError(f"{path} is damaged ({broken}); install the package again.") from broken
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self.ranks: dict[str, int] = vocabulary
         self.clean = Cleaner(vocabulary)
 
     def encode(self, texts: Sequence[str], longest: int, *, bare: bool = False) -> list[list[int]]:
