@@ -141,7 +141,7 @@ def _store(settings: Settings) -> list[Finding]:
         if url.get_backend_name() == "sqlite":
             return list(_sqlite(Path(url.database) if url.database and url.database != ":memory:" else None))
         return list(_server(settings.store.url))
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+    except (ArgumentError, NoSuchModuleError, StoreError, ValueError) as error:
         said = str(error).splitlines()[0]
         return [Finding("FAIL", "store", f"store.url cannot be understood ({said}): see docs/configuration.md")]
 

@@ -91,7 +91,7 @@ async def test_a_folder_that_cannot_be_written(good, tmp_path):
     ("url", "mend"),
     [
         ("sqlite://", "name a file in store.url"),
-        ("postgresql+nodriver://x", "cannot be read: write sqlite:///FILE"),
+        ("postgresql+nodriver://x", "cannot be understood"),
         ("postgresql+psycopg://nobody:secret-word@127.0.0.1:1/x", "start it, or correct store.url"),
     ],
 )

@@ -45,7 +45,7 @@ class Fault(Struct, frozen=True):
 class Report(Struct):
     """What a run came to. `problems` is empty when every promise was kept.
 
-    `incidents` are compared with those of other runs: umbrella, story and kind. Not the rule and severity: partitions of
+    `incidents` are compared with those of other runs: umbrella, story, kind. Not the rule and severity: partitions of
     `mentions` are read in no fixed order, and a story at the edge of a crisis may fall on either side. Not the brand
     below the umbrella: it is the one that most of the story spoke of when it was opened, and that moment may differ by
     a tick.
