@@ -61,7 +61,8 @@ class Decision(Struct, frozen=True):
     """What to do about a story, why, and on which evidence.
 
     `reason` is a sentence for a person at 3 a.m. and holds no mention's text; `evidence` has the figures behind it.
-    `rules` is the version of the rule set. `errors` names the rules whose condition could not be evaluated.
+    `rules` is the version of the rule set. `errors` names the rules whose condition could not be evaluated. `route` is
+    the route that the rule asks for; empty: those of the configuration.
     """
 
     action: Action
@@ -71,6 +72,7 @@ class Decision(Struct, frozen=True):
     evidence: tuple[tuple[str, float | str], ...] = ()
     rules: str = ""
     errors: tuple[str, ...] = ()
+    route: str = ""
 
 
 class RuleMemory(Struct, frozen=True):

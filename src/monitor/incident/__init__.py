@@ -17,6 +17,7 @@ from monitor.incident.events import (
     Lowered,
     Merged,
     Opened,
+    Overdue,
     Paged,
     Raised,
     Reopened,
@@ -25,11 +26,13 @@ from monitor.incident.events import (
     encode,
 )
 from monitor.incident.machine import apply, replay
-from monitor.incident.pages import Routes, Step, advance, pages_for
-from monitor.incident.types import ACTIVE, IllegalChange, Incident, Intent, Purpose, State, incident_id
+from monitor.incident.pages import HANDOVERS, Routes, Rung, Step, advance, pages_for
+from monitor.incident.timers import Plan, Timer, next_timer, overdue
+from monitor.incident.types import ACTIVE, IllegalChange, Incident, Intent, Purpose, State, TimerKind, incident_id
 
 __all__ = [
     "ACTIVE",
+    "HANDOVERS",
     "Acknowledged",
     "Answered",
     "Assigned",
@@ -42,14 +45,19 @@ __all__ = [
     "Lowered",
     "Merged",
     "Opened",
+    "Overdue",
     "Paged",
+    "Plan",
     "Purpose",
     "Raised",
     "Reopened",
     "Resolved",
     "Routes",
+    "Rung",
     "State",
     "Step",
+    "Timer",
+    "TimerKind",
     "advance",
     "apply",
     "crossing",
@@ -58,6 +66,8 @@ __all__ = [
     "from_decision",
     "incident_id",
     "merging",
+    "next_timer",
+    "overdue",
     "pages_for",
     "replay",
 ]

@@ -39,6 +39,7 @@ def from_decision(
                     severity=decision.severity,
                     rule=decision.rule,
                     rules=decision.rules,
+                    route=decision.route,
                 )
             return _again(incident, decision, view, at)
         case "lower" | "close":
@@ -51,15 +52,16 @@ def _again(incident: Incident, decision: Decision, view: StoryView, at: float) -
     """Raise or reopen what exists."""
     by, why = f"rule:{decision.rule}", decision.reason
     severity, rule, headline = decision.severity, decision.rule, view.headline
+    named = {"rules": decision.rules, "route": decision.route}
     if incident.merged_into:
         return None
     if incident.active:
         if rank(severity) <= rank(incident.severity):
             return None
-        return Raised(at=at, by=by, why=why, severity=severity, rule=rule, headline=headline)
+        return Raised(at=at, by=by, why=why, severity=severity, rule=rule, headline=headline, **named)
     if incident.state == "dismissed" and rank(severity) <= rank(incident.peak):
         return None
-    return Reopened(at=at, by=by, why=why, severity=severity, rule=rule, headline=headline)
+    return Reopened(at=at, by=by, why=why, severity=severity, rule=rule, headline=headline, **named)
 
 
 def _calmer(incident: Incident, decision: Decision, at: float) -> Lowered | Resolved | None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor.escalation.types import Severity
-from monitor.incident.types import Intent
+from monitor.incident.types import Intent, TimerKind
 
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
@@ -35,6 +35,7 @@ class Opened(_Event, frozen=True, kw_only=True, tag="opened"):
     severity: Severity
     rule: str
     rules: str = ""
+    route: str = ""
 
 
 class Raised(_Event, frozen=True, kw_only=True, tag="raised"):
@@ -43,6 +44,8 @@ class Raised(_Event, frozen=True, kw_only=True, tag="raised"):
     severity: Severity
     rule: str
     headline: str = ""
+    rules: str = ""
+    route: str = ""
 
 
 class Lowered(_Event, frozen=True, kw_only=True, tag="lowered"):
@@ -81,6 +84,8 @@ class Reopened(_Event, frozen=True, kw_only=True, tag="reopened"):
     severity: Severity
     rule: str
     headline: str = ""
+    rules: str = ""
+    route: str = ""
 
 
 class Crossed(_Event, frozen=True, kw_only=True, tag="crossed"):
@@ -95,6 +100,16 @@ class Merged(_Event, frozen=True, kw_only=True, tag="merged"):
 
     story: str
     into: str | None = None
+
+
+class Overdue(_Event, frozen=True, kw_only=True, tag="overdue"):
+    """A timer has run out: nobody acknowledged it, answered the customer or resolved it in time.
+
+    `round` counts the times that this timer ran out in this cycle, from 1.
+    """
+
+    timer: TimerKind
+    round: int
 
 
 class Paged(_Event, frozen=True, kw_only=True, tag="paged"):
@@ -115,6 +130,7 @@ Event = (
     | Reopened
     | Crossed
     | Merged
+    | Overdue
     | Paged
 )
 

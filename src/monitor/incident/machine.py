@@ -23,12 +23,13 @@ from monitor.incident.events import (
     Lowered,
     Merged,
     Opened,
+    Overdue,
     Paged,
     Raised,
     Reopened,
     Resolved,
 )
-from monitor.incident.types import IllegalChange, Incident
+from monitor.incident.types import IllegalChange, Incident, State, TimerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +82,7 @@ def _open(incident: Incident | None, event: Opened) -> Incident:
         rule=event.rule,
         rules=event.rules,
         reason=event.why,
+        route=event.route,
         opened_at=event.at,
         updated_at=event.at,
     )
@@ -101,6 +103,8 @@ def _changes(now: Incident, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0
                 "rule": event.rule,
                 "reason": event.why,
                 "headline": event.headline or now.headline,
+                "rules": event.rules or now.rules,
+                "route": event.route,
                 "raises": now.raises + 1,
             }
         case Lowered():
@@ -135,6 +139,8 @@ def _changes(now: Incident, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0
             return {"crossed_at": event.at}
         case Merged():
             return _merge(now, event)
+        case Overdue():
+            return _overdue(now, event)
         case Paged():
             return _told(now, event)
         case _:
@@ -168,8 +174,13 @@ def _reopen(now: Incident, event: Reopened) -> dict[str, Any]:
         "rule": event.rule,
         "reason": event.why,
         "headline": event.headline or now.headline,
+        "rules": event.rules or now.rules,
+        "route": event.route,
         "raises": 0,
         "told": (),
+        "rung_at": None,
+        "step": 0,
+        "overdue": (),
         "acknowledged_at": None,
         "answered_at": None,
         "ended_at": None,
@@ -204,7 +215,41 @@ def _told(now: Incident, event: Paged) -> dict[str, Any]:
     paged_at = now.paged_at
     if paged_at is None and any(intent.purpose != "notice" for intent in event.pages):
         paged_at = event.at
-    return {"told": now.told + event.pages, "paged_at": paged_at}
+    rung = [intent for intent in event.pages if intent.purpose in _RINGS]
+    ladder: dict[str, Any] = {}
+    if any(intent.purpose in _BEGINS and intent.round == _begun(now, intent.purpose) for intent in rung):
+        ladder = {"rung_at": event.at, "step": max(intent.level for intent in rung)}
+    elif rung:
+        ladder = {"step": max(now.step, *(intent.level for intent in rung))}
+    return {"told": now.told + event.pages, "paged_at": paged_at, **ladder}
+
+
+_BEGINS = frozenset({"first", "raised", "reopened"})
+_RINGS = _BEGINS | {"repeat"}
+
+
+def _begun(now: Incident, purpose: str) -> int:
+    """Return the round of the pages that begin the ladder: the first page's, or those of the latest raise."""
+    return now.raises if purpose == "raised" else 0
+
+
+def _overdue(now: Incident, event: Overdue) -> dict[str, Any]:
+    """Note that a timer ran out: each fires once, in the states that it is for."""
+    _need_active(now, event)
+    if now.state not in _WAITS_FOR[event.timer]:
+        raise IllegalChange(f"overdue: the timer to {event.timer} does not run while it is {now.state}")
+    count = sum(timer == event.timer for timer, _, _ in now.overdue)
+    if event.round != count + 1:
+        raise IllegalChange(f"overdue: the timer to {event.timer} ran out {count} times, this is no. {event.round}")
+    fired = (*now.overdue, (event.timer, event.round, event.at))
+    return {"overdue": fired, "step": now.step + 1} if event.timer == "acknowledge" else {"overdue": fired}
+
+
+_WAITS_FOR: dict[TimerKind, frozenset[State]] = {
+    "acknowledge": frozenset({"open"}),
+    "answer": frozenset({"acknowledged"}),
+    "resolve": frozenset({"acknowledged", "answered"}),
+}
 
 
 def _need_active(now: Incident, event: Event) -> None:

@@ -12,7 +12,8 @@ from monitor.escalation.types import Severity
 
 State = Literal["open", "acknowledged", "answered", "resolved", "dismissed"]
 ACTIVE: frozenset[State] = frozenset({"open", "acknowledged", "answered"})
-Purpose = Literal["first", "raised", "repeat", "deadline", "reopened", "notice", "backlog"]
+TimerKind = Literal["acknowledge", "answer", "resolve"]
+Purpose = Literal["first", "raised", "repeat", "deadline", "handover", "reopened", "notice", "backlog"]
 
 
 class IllegalChange(ValueError):  # noqa: N818 -- the change is illegal; nothing is broken
@@ -48,6 +49,10 @@ class Incident(Struct, frozen=True, kw_only=True):
     this cycle. `peak` is the highest severity it ever had. `paged_at` is when the first page was decided, `crossed_at`
     when the story crossed its viral line, both event time: their difference is the lead time. `merged_into` names
     the incident that goes on in its place.
+
+    `route` is the route that the rule asks for, if any. The ladder's state, of this cycle: `rung_at` is when it was
+    begun (by a page, or anew by a raise), `step` how far it is (0: the first page), `overdue` which timers ran out:
+    (timer, round, when).
     """
 
     id: str
@@ -76,6 +81,10 @@ class Incident(Struct, frozen=True, kw_only=True):
     crossed_at: float | None = None
     merged_into: str | None = None
     told: tuple[Intent, ...] = ()
+    route: str = ""
+    rung_at: float | None = None
+    step: int = 0
+    overdue: tuple[tuple[TimerKind, int, float], ...] = ()
 
     @property
     def active(self) -> bool:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from monitor.incident.pages import Rung
+from monitor.incident.timers import Plan
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -86,6 +89,30 @@ class Directory(Struct, frozen=True):
             if not (route.channels or named[route.recipient].channels):
                 raise ValueError(f"route to {route.recipient}: no channel to reach them over")
         return cls(named, tuple(routes))
+
+    def step(
+        self,
+        *,
+        umbrella: str,
+        brand: str,
+        severity: str,
+        rule: str,
+        route: str,  # noqa: ARG002 -- the interface
+        number: int,
+        at: float,
+    ) -> Rung:
+        """Return whom a step of the ladders reaches; without ladders only the first page reaches anybody."""
+        if number:
+            return Rung(())
+        return Rung(self.who(umbrella=umbrella, brand=brand, severity=severity, rule=rule, at=at))
+
+    def plan(self, **_incident: str) -> Plan:
+        """Return when the next steps are due; never, without ladders."""
+        return Plan()
+
+    def manager(self, **_incident: str | float) -> tuple[tuple[str, str], ...]:
+        """Return who hears of an incident that is handed on and on."""
+        return ()
 
     def who(
         self,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.escalation.types import Decision, Quote, StoryView
     from monitor.incident.types import Incident, Intent
 
-About = Literal["opened", "raised", "reopened", "resolved", "dismissed", "merged"]
+About = Literal["opened", "raised", "reopened", "resolved", "dismissed", "merged", "overdue", "assigned"]
 ROLES = ("biggest", "first", "latest")
 _MAX_HEADLINE = 200
 _MAX_QUOTE = 280

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import func, insert, or_, select, update
 
 from monitor.clock import WallClock
+from monitor.escalation.types import rank
 from monitor.incident import (
     ACTIVE,
     IllegalChange,
@@ -22,10 +23,13 @@ from monitor.incident import (
     encode,
     from_decision,
     merging,
+    next_timer,
+    overdue,
 )
-from monitor.incident.events import Crossed, Dismissed, Merged, Opened, Raised, Reopened
+from monitor.incident.events import Assigned, Crossed, Dismissed, Merged, Opened, Overdue, Raised, Reopened
+from monitor.mention.text import safe
 from monitor.page.backlog import merge_backlog
-from monitor.page.facts import build_facts, outgoing
+from monitor.page.facts import build_facts, iso, outgoing
 from monitor.page.types import Page
 from monitor.store.tables import incident as incident_table
 from monitor.store.tables import incident_event, outbox, receipt
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 
     from monitor.clock import Clock
     from monitor.engine.changes import Act, Crossing, Merge
-    from monitor.incident import Event, Routes
+    from monitor.incident import Event, Plan, Routes
     from monitor.page.facts import About
     from monitor.store.database import Store
 
@@ -48,6 +52,7 @@ BACKLOG_LOCK = 7_225_001
 """PostgreSQL's advisory lock for whoever looks for a page about a backlog to join. SQLite has one writer anyway."""
 
 TRIES = 5
+MAX_REASON = 500
 COPIED = (
     "key", "incident", "umbrella", "brand", "severity", "purpose", "recipient", "channel", "decided_at", "created_at",
     "facts",
@@ -81,6 +86,7 @@ class IncidentWriter:
             except IllegalChange:
                 return  # a person was faster: their change stands
             facts = build_facts(step.incident, about=_about(event), at=act.at, view=view, decision=act.decision)
+            facts["deadline"] = self._deadline(step.incident)
             self._append(current, step.incident, step.events, facts)
             pages = outgoing(step.intents, step.incident, facts, decided_at=act.at, created_at=self._now)
             if act.backlog_since is None:
@@ -140,10 +146,58 @@ class IncidentWriter:
         self._append(current, step.incident, step.events, None)
         if step.intents:
             facts = build_facts(step.incident, about=_about(event), at=event.at)
+            facts["deadline"] = self._deadline(step.incident)
+            if isinstance(event, Overdue | Assigned):
+                said = step.events[-1].why
+                facts["reason"] = safe(f"{said[:1].upper()}{said[1:]}. {facts['reason']}", MAX_REASON)
             known = self._facts(current.id)
             story = {name: known[name] for name in STORY_FACTS if name in known}
             self._queue(outgoing(step.intents, step.incident, facts | story, decided_at=event.at, created_at=self._now))
         return step.incident
+
+    def run_out(self, incident: str, at: float) -> Incident | None:
+        """Let the incident's timer run out if it is due at `at` (event time); None if it is not, or not any more."""
+        current = self.by_id(incident)
+        if current is None:
+            return None
+        timer = next_timer(current, self._plan(current))
+        if timer is None or timer.due > at:
+            self._set_due(current)  # the plan has changed since
+            return None
+        return self._change(current, overdue(current, timer, at))
+
+    def plan_again(self) -> None:
+        """Set every active incident's timer anew: the ladders or deadlines have changed."""
+        for row in self._connection.execute(
+            select(incident_table.c.body).where(incident_table.c.state.in_(sorted(ACTIVE)))
+        ).all():
+            self._set_due(unpack(row.body))
+
+    def _plan(self, current: Incident) -> Plan:
+        return self._routes.plan(
+            umbrella=current.umbrella,
+            brand=current.brand,
+            severity=current.severity,
+            rule=current.rule,
+            route=current.route,
+        )
+
+    def _due(self, current: Incident) -> float | None:
+        timer = next_timer(current, self._plan(current))
+        return None if timer is None else timer.due
+
+    def _set_due(self, current: Incident) -> None:
+        self._connection.execute(
+            update(incident_table)
+            .where(incident_table.c.id == current.id, incident_table.c.version == current.version)
+            .values(due_at=self._due(current))
+        )
+
+    def _deadline(self, current: Incident) -> str | None:
+        """Return until when the customer has to be answered, as a page says it."""
+        answer = self._plan(current).answer
+        waits = current.active and current.answered_at is None and rank(current.severity) >= rank("page")
+        return iso(current.rung_at + answer) if answer is not None and waits and current.rung_at is not None else None
 
     def _facts(self, incident: str) -> dict[str, Any]:
         facts = self._connection.scalar(select(incident_table.c.facts).where(incident_table.c.id == incident))
@@ -162,6 +216,7 @@ class IncidentWriter:
             "updated_at": after.updated_at,
             "version": after.version,
             "body": msgspec.msgpack.encode(after),
+            "due_at": self._due(after),
         }
         if facts is not None:
             values["facts"] = facts
@@ -341,21 +396,51 @@ class IncidentStore:
                     raise
         raise AssertionError("unreachable")
 
+    async def run_out(self, at: float, *, limit: int = 100) -> int:
+        """Let the timers run out that are due at `at` (event time); return how many did. Safe to run side by side."""
+        due = select(incident_table.c.id).where(incident_table.c.due_at <= at).order_by(incident_table.c.due_at)
+        with_limit = due.limit(limit)
+
+        def look() -> list[str]:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                return list(connection.scalars(with_limit))
+
+        ran = 0
+        for name in await self._store.run(look):
+            try:
+                after = await self._store.run_retrying(
+                    lambda connection, name=name: self._writer(connection).run_out(name, at)  # type: ignore[misc]
+                )
+            except (VersionConflictError, IllegalChange):
+                continue  # somebody was faster; the next look sees what is left
+            ran += after is not None
+        return ran
+
+    async def plan_again(self) -> None:
+        """Set every active incident's timer anew, after the ladders or deadlines have changed."""
+        await self._store.run_retrying(lambda connection: self._writer(connection).plan_again())
+
+    def set_routes(self, routes: Routes) -> None:
+        """Address pages by these from now on."""
+        self._routes = routes
+
+    def _writer(self, connection: Connection) -> IncidentWriter:
+        return IncidentWriter(connection, self._routes, self._clock.now())
+
+
+_ABOUT: dict[type[Event], About] = {
+    Opened: "opened",
+    Raised: "raised",
+    Reopened: "reopened",
+    Dismissed: "dismissed",
+    Merged: "merged",
+    Overdue: "overdue",
+    Assigned: "assigned",
+}
+
 
 def _about(event: Event) -> About:
-    match event:
-        case Opened():
-            return "opened"
-        case Raised():
-            return "raised"
-        case Reopened():
-            return "reopened"
-        case Dismissed():
-            return "dismissed"
-        case Merged():
-            return "merged"
-        case _:
-            return "resolved"
+    return _ABOUT.get(type(event), "resolved")
 
 
 def unpack(body: bytes) -> Incident:

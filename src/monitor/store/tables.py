@@ -126,8 +126,10 @@ incident = Table(
     Column("version", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("facts", JSON, nullable=False),
+    Column("due_at", Double),  # when its next timer runs out
     Index("ix_incident_story", "umbrella", "story"),
     Index("ix_incident_state", "state"),
+    Index("ix_incident_due", "due_at"),
 )
 
 incident_event = Table(
@@ -167,6 +169,23 @@ outbox = Table(
     Column("grouped_in", String(512), index=True),  # the page that says this one too
     Index("ix_outbox_open", "settled", "channel"),
     Index("ix_outbox_lane", "incident", "recipient", "channel", "sequence"),
+)
+
+shadow_decision = Table(
+    "shadow_decision",
+    metadata,
+    Column("number", BigKey, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("umbrella", String(255), nullable=False),
+    Column("brand", String(255), nullable=False),
+    Column("story", String(32), nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("action", String(8), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("rules", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_shadow_decision_at", "at"),
+    Index("ix_shadow_decision_story", "umbrella", "story"),
 )
 
 receipt = Table(
