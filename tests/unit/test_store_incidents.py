@@ -52,9 +52,10 @@ async def test_the_log_tells_the_whole_story_again(store, incidents):
         ("ben", "first", "page", 1),
         ("ana", "raised", "crisis", 2),
         ("ben", "raised", "crisis", 2),
+        ("ben", "notice", "crisis", 3),
         ("ana", "notice", "crisis", 3),
         ("ana", "reopened", "page", 4),
-        ("ben", "reopened", "page", 3),
+        ("ben", "reopened", "page", 4),
     ]
 
 

@@ -22,6 +22,7 @@ from monitor.incident.events import (
     Raised,
     Reopened,
     Resolved,
+    Silenced,
     decode,
     encode,
 )
@@ -29,10 +30,12 @@ from monitor.incident.machine import apply, replay
 from monitor.incident.pages import HANDOVERS, Routes, Rung, Step, advance, pages_for
 from monitor.incident.timers import Plan, Timer, next_timer, overdue
 from monitor.incident.types import ACTIVE, IllegalChange, Incident, Intent, Purpose, State, TimerKind, incident_id
+from monitor.incident.verbs import VERBS, Verb, Wish, event_of
 
 __all__ = [
     "ACTIVE",
     "HANDOVERS",
+    "VERBS",
     "Acknowledged",
     "Answered",
     "Assigned",
@@ -54,15 +57,19 @@ __all__ = [
     "Resolved",
     "Routes",
     "Rung",
+    "Silenced",
     "State",
     "Step",
     "Timer",
     "TimerKind",
+    "Verb",
+    "Wish",
     "advance",
     "apply",
     "crossing",
     "decode",
     "encode",
+    "event_of",
     "from_decision",
     "incident_id",
     "merging",

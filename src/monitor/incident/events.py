@@ -88,6 +88,12 @@ class Reopened(_Event, frozen=True, kw_only=True, tag="reopened"):
     route: str = ""
 
 
+class Silenced(_Event, frozen=True, kw_only=True, tag="silenced"):
+    """No pages about it until `until`, unless it becomes a crisis; needs a `why`. `until` not after `at` lifts it."""
+
+    until: float
+
+
 class Crossed(_Event, frozen=True, kw_only=True, tag="crossed"):
     """The story crossed its viral line."""
 
@@ -128,6 +134,7 @@ Event = (
     | Resolved
     | Dismissed
     | Reopened
+    | Silenced
     | Crossed
     | Merged
     | Overdue

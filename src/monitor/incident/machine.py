@@ -28,6 +28,7 @@ from monitor.incident.events import (
     Raised,
     Reopened,
     Resolved,
+    Silenced,
 )
 from monitor.incident.types import IllegalChange, Incident, State, TimerKind
 
@@ -133,6 +134,12 @@ def _changes(now: Incident, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0
             return {"state": "dismissed", "ended_at": event.at, "reason": event.why}
         case Reopened():
             return _reopen(now, event)
+        case Silenced():
+            _need_active(now, event)
+            _need_why(event)
+            if event.until <= event.at:
+                return {"silenced_until": None, "silenced_by": None}
+            return {"silenced_until": event.until, "silenced_by": event.by}
         case Crossed():
             if now.crossed_at is not None:
                 raise IllegalChange("crossed: it has crossed its line before")
@@ -181,6 +188,8 @@ def _reopen(now: Incident, event: Reopened) -> dict[str, Any]:
         "rung_at": None,
         "step": 0,
         "overdue": (),
+        "silenced_until": None,
+        "silenced_by": None,
         "acknowledged_at": None,
         "answered_at": None,
         "ended_at": None,

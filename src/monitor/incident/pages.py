@@ -83,7 +83,8 @@ def pages_for(before: Incident | None, event: Event, after: Incident, routes: Ro
     - Handed over for the third time and more: `handover`, to the manager.
     - Over (resolved, dismissed, or merged into another incident): a `notice` to those who were paged in this cycle,
       except the one who ended it.
-    - Everything else: nothing.
+    - Given to somebody by somebody else: a `notice` to the new owner.
+    - Everything else: nothing. While an incident is silenced nothing goes out but notices and hand-overs.
     """
     return _pages_for(before, event, after, routes)[0]
 
@@ -117,12 +118,19 @@ def _pages_for(
             purpose, round_ = "notice", after.version
             paged = ((told.recipient, told.channel) for told in before.told if told.purpose != "notice")
             rung = Rung(tuple(pair for pair in dict.fromkeys(paged) if pair[0] != event.by))
+        case Assigned():
+            purpose, round_ = "notice", after.version
         case _:
             return (), ""
+    if after.silenced(event.at) and purpose not in {"notice", "handover"}:
+        return (), ""
     told = {intent.key for intent in after.told}
     pairs, said = dict.fromkeys(rung.pairs), rung.said
     level = 0 if purpose in {"notice", "handover"} else rung.number
-    intents = (Intent(after.id, after.cycle, purpose, level, round_, *pair) for pair in pairs)
+    intents = [Intent(after.id, after.cycle, purpose, level, round_, *pair) for pair in pairs]
+    if isinstance(event, Assigned) and event.by not in {event.owner, "story"}:  # a merger tells by itself
+        mine = (pair for pair in routes.reach(event.owner, event.at) if pair not in pairs)
+        intents += [Intent(after.id, after.cycle, "notice", 0, after.version, *pair) for pair in mine]
     return tuple(intent for intent in intents if intent.key not in told), said
 
 

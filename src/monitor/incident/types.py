@@ -48,7 +48,7 @@ class Incident(Struct, frozen=True, kw_only=True):
     `cycle` counts openings (1, then one more with each reopening); `raises` and `told` (the pages decided) are of
     this cycle. `peak` is the highest severity it ever had. `paged_at` is when the first page was decided, `crossed_at`
     when the story crossed its viral line, both event time: their difference is the lead time. `merged_into` names
-    the incident that goes on in its place.
+    the incident that goes on in its place. `silenced_until` is when a silence ends, and `silenced_by` whose it is.
 
     `route` is the route that the rule asks for, if any. The ladder's state, of this cycle: `rung_at` is when it was
     begun (by a page, or anew by a raise), `step` how far it is (0: the first page), `overdue` which timers ran out:
@@ -80,6 +80,8 @@ class Incident(Struct, frozen=True, kw_only=True):
     paged_at: float | None = None
     crossed_at: float | None = None
     merged_into: str | None = None
+    silenced_until: float | None = None
+    silenced_by: str | None = None
     told: tuple[Intent, ...] = ()
     route: str = ""
     rung_at: float | None = None
@@ -90,6 +92,10 @@ class Incident(Struct, frozen=True, kw_only=True):
     def active(self) -> bool:
         """Whether somebody still has to do something."""
         return self.state in ACTIVE
+
+    def silenced(self, at: float) -> bool:
+        """Return whether nobody is to be paged about it at `at`; a crisis cannot be silenced."""
+        return self.silenced_until is not None and at < self.silenced_until and self.severity != "crisis"
 
 
 def incident_id(umbrella: str, story: str) -> str:

@@ -193,7 +193,7 @@ class Dispatcher:
         )
         if standing is None:
             return None
-        page = structs.replace(page, attempts=page.attempts + 1)
+        page = structs.replace(page, attempts=page.attempts + 1, thread=standing.thread)
         began = time.monotonic()
         needless = not_needed(page, standing)
         delivery = await self._send(page, notifier) if needless is None else Delivery("cancelled", needless)

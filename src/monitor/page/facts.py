@@ -78,6 +78,7 @@ def build_facts(
             "state": incident.state,
             "peak": incident.peak,
             "cycle": incident.cycle,
+            "version": incident.version,
             "rule": incident.rule,
             "rules": incident.rules,
             "opened_at": iso(incident.opened_at),

@@ -33,12 +33,15 @@ class Standing(Struct, frozen=True):
     """How the page's incident stands at this moment.
 
     `told` says whether an earlier page of the same lane (incident, recipient, channel) was accepted or ended in
-    doubt: a person who was never told of an incident needs no notice that it is over.
+    doubt: a person who was never told of an incident needs no notice that it is over. `silenced` says who silenced the
+    incident, where that holds now. `thread` is the receipt of the lane's first page in this cycle.
     """
 
     state: str
     severity: str
     told: bool
+    silenced: str | None = None
+    thread: str | None = None
 
 
 class Reclaimed(Struct, frozen=True):

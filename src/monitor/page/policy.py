@@ -90,6 +90,8 @@ def not_needed(page: Page, standing: Standing) -> str | None:
     """
     if page.purpose == "backlog":
         return None
+    if standing.silenced is not None and page.purpose != "notice" and page.severity != "crisis":
+        return f"{standing.silenced} silenced the incident before it could be sent"
     over = standing.state in {"resolved", "dismissed"}
     if page.purpose != "notice":
         return f"the incident was {standing.state} before it could be sent" if over else None

@@ -18,7 +18,8 @@ class Page(Struct, frozen=True, kw_only=True):
 
     `key` is (incident, cycle, purpose, level, round, recipient, channel) as one string: the idempotency key.
     `sequence` counts per (incident, recipient, channel): pages go out in that order. `facts` is what the renderers
-    work from, plain JSON (see `page.facts`). `decided_at` is event time, `created_at` real time.
+    work from, plain JSON (see `page.facts`). `decided_at` is event time, `created_at` real time. `thread` is the
+    receipt of the lane's first page in this cycle, known only while it is sent.
     """
 
     key: str
@@ -35,6 +36,16 @@ class Page(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
     attempts: int = 0
     may_be_repeat: bool = False
+    thread: str | None = None
+
+    @property
+    def root(self) -> str:
+        """What ties the pages about one cycle of an incident together, in threads and at PagerDuty."""
+        return f"{self.incident}:{(self.facts.get('incident') or {}).get('cycle', 1)}"
+
+
+COLUMNS = tuple(name for name in Page.__struct_fields__ if name != "thread")
+"""The fields that a store keeps with a page."""
 
 
 class Delivery(Struct, frozen=True):

@@ -30,12 +30,12 @@ from monitor.incident.events import Assigned, Crossed, Dismissed, Merged, Opened
 from monitor.mention.text import safe
 from monitor.page.backlog import merge_backlog
 from monitor.page.facts import build_facts, iso, outgoing
-from monitor.page.types import Page
+from monitor.page.types import COLUMNS, Page
 from monitor.store.tables import incident as incident_table
 from monitor.store.tables import incident_event, outbox, receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -229,7 +229,7 @@ class IncidentWriter:
                 .values(**values)
             )
             if changed.rowcount != 1:
-                raise VersionConflictError(after.id)
+                raise VersionConflictError(f"incident {after.id} was changed at the same moment: try again")
         first = before.version if before is not None else 0
         self._connection.execute(
             insert(incident_event),
@@ -293,7 +293,7 @@ class IncidentWriter:
                 .limit(1)
                 .with_for_update()
             ).one_or_none()
-            held = () if row is None else (Page(**{name: getattr(row, name) for name in Page.__struct_fields__}),)
+            held = () if row is None else (Page(**{name: getattr(row, name) for name in COLUMNS}),)
             (merged,) = merge_backlog((*held, page), since=since, decided_at=at, created_at=self._now)
             if row is None:
                 self._queue((merged,))
@@ -365,13 +365,21 @@ class IncidentStore:
         with self._store.engine.connect().execution_options(read_only=True) as connection:
             return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 -- SQLAlchemy's own public name
 
-    async def change(self, incident: str, event: Event, *, expect: int | None = None) -> Incident:
+    async def change(
+        self,
+        incident: str,
+        event: Event,
+        *,
+        expect: int | None = None,
+        beside: Callable[[Connection], None] | None = None,
+    ) -> Incident:
         """Append a person's event.
 
         Args:
             incident: its id.
             event: what happened.
             expect: only if the incident still has this version.
+            beside: what is done first, in the same transaction.
 
         Raises:
             KeyError: there is no such incident.
@@ -385,7 +393,11 @@ class IncidentStore:
             if current is None:
                 raise KeyError(incident)
             if expect is not None and current.version != expect:
-                raise VersionConflictError(incident)
+                raise VersionConflictError(
+                    f"incident {incident} has version {current.version} by now, not {expect}: look at it again"
+                )
+            if beside is not None:
+                beside(connection)
             return writer.change(current, event)
 
         for attempt in range(TRIES):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, exists, func, insert, not_, or_, select, tuple_, update
 
 from monitor.page.outbox import Depth, Reclaimed, Standing
-from monitor.page.types import Page
+from monitor.page.types import COLUMNS, Page
+from monitor.store.incidents import unpack
+from monitor.store.mirror import note, thread_of
 from monitor.store.tables import incident, outbox, partition_state, receipt
 
 if TYPE_CHECKING:
@@ -118,8 +120,9 @@ class OutboxStore:
                 )
             )
             standing = connection.execute(
-                select(incident.c.state, incident.c.severity).where(incident.c.id == row.incident)
+                select(incident.c.state, incident.c.severity, incident.c.body).where(incident.c.id == row.incident)
             ).one_or_none()
+            found = unpack(standing.body) if standing and standing.body else None
             told = connection.scalar(
                 select(
                     exists().where(
@@ -132,7 +135,11 @@ class OutboxStore:
                 )
             )
             return Standing(
-                standing.state if standing else "open", standing.severity if standing else row.severity, bool(told)
+                standing.state if standing else "open",
+                standing.severity if standing else row.severity,
+                bool(told),
+                silenced=found.silenced_by if found is not None and found.silenced(now) else None,
+                thread=thread_of(connection, row),
             )
 
         return await self._store.run_retrying(work, patience_s=self._patience_s)
@@ -156,6 +163,8 @@ class OutboxStore:
                     values["may_be_repeat"] = True
             else:
                 values = {"status": status, "settled": True}
+                if status == "accepted" and delivery.receipt:
+                    note(connection, row, delivery.receipt)
                 connection.execute(
                     update(outbox).where(outbox.c.grouped_in == key, outbox.c.status == "grouped").values(status=status)
                 )
@@ -244,4 +253,4 @@ def _receipt(row: Row[Any], delivery: Delivery, now: float) -> dict[str, Any]:
 
 
 def _page(row: Row[Any]) -> Page:
-    return Page(**{field: getattr(row, field) for field in Page.__struct_fields__})
+    return Page(**{field: getattr(row, field) for field in COLUMNS})

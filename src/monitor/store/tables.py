@@ -199,3 +199,22 @@ receipt = Table(
     Column("detail", Text, nullable=False),
     Column("receipt", Text),
 )
+
+mirror = Table(  # messages elsewhere that are kept up to date with their incident
+    "mirror",
+    metadata,
+    Column("incident", String(32), primary_key=True),
+    Column("recipient", String(255), primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("cycle", Integer, nullable=False),
+    Column("thread", String(255), nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+link_used = Table(
+    "link_used",
+    metadata,
+    Column("link", String(64), primary_key=True),
+    Column("incident", String(32), nullable=False),
+    Column("used_at", Double, nullable=False),
+)

@@ -1,0 +1,87 @@
+"""What people do to incidents, with the checks that need the store: for commands, the API and the links of pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from monitor.clock import WallClock
+from monitor.incident import IllegalChange, Incident, Wish, event_of
+from monitor.store.incidents import IncidentStore
+from monitor.store.tables import link_used
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from monitor.clock import Clock
+    from monitor.incident import Routes
+    from monitor.store.database import Store
+
+
+class UnknownIncidentError(Exception):
+    """There is no such incident."""
+
+
+class LinkUsedError(Exception):
+    """The link of a page was used before."""
+
+
+class Desk:
+    """Incidents as people see and change them. Every change is one transaction that reads the incident first."""
+
+    def __init__(self, store: Store, routes: Routes, clock: Clock | None = None) -> None:
+        self._store = store
+        self._routes = routes
+        self._clock = clock or WallClock()
+        self.incidents = IncidentStore(store, routes, self._clock)
+
+    async def do(self, incident: str, wish: Wish, *, expect: int | None = None, link: str | None = None) -> Incident:
+        """Carry a wish out and return the incident after it.
+
+        Args:
+            incident: its id.
+            wish: what is to be done, and by whom.
+            expect: only if the incident still has this version.
+            link: the name of the single-use link that it was done with.
+
+        Raises:
+            UnknownIncidentError: there is no such incident.
+            LinkUsedError: the link was used before.
+            IllegalChange: it does not fit the incident's state, or something is missing.
+            VersionConflictError: `expect` does not hold any more, or others kept changing it.
+        """
+        now = self._clock.now()
+        if wish.verb == "assign" and wish.owner:
+            self._known(wish.owner.strip(), now)
+        event = event_of(wish, now)
+
+        def use(connection: Connection) -> None:
+            if link is None:
+                return
+            if connection.scalar(select(link_used.c.link).where(link_used.c.link == link)) is not None:
+                raise LinkUsedError("this link was used before")
+            connection.execute(insert(link_used).values(link=link, incident=incident, used_at=now))
+
+        try:
+            return await self.incidents.change(incident, event, expect=expect, beside=use)
+        except KeyError:
+            raise UnknownIncidentError(f"there is no incident {incident!r}") from None
+        except IntegrityError:
+            if link is None:
+                raise
+            raise LinkUsedError("this link was used before") from None
+
+    async def link_was_used(self, link: str) -> bool:
+        """Return whether the link of this name was used."""
+
+        def work() -> bool:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                return connection.scalar(select(link_used.c.link).where(link_used.c.link == link)) is not None
+
+        return await self._store.run(work)
+
+    def _known(self, owner: str, at: float) -> None:
+        if not self._routes.reach(owner, at):
+            raise IllegalChange(f"assigned: nobody is configured who is called {owner!r}, so they would not hear of it")
