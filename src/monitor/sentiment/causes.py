@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from monitor.mention.yamlfile import FileError, Section, load
-from monitor.sentiment.reading import Cause
+from monitor.sentiment.reading import UNCLEAR, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = Path(__file__).parent / "causes"
 """The trees that come with the product: travel, retail, software."""
-UNCLEAR: Final = "unclear"
 _WORD: Final = re.compile(r"[a-z]{3,}")
 _ID: Final = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from monitor.mention.model import Author, Engagement, Kind
 
 Label = Literal["negative", "neutral", "positive"]
+
+
+UNCLEAR: Final = "unclear"
+"""A cause's id where no cause fits well enough."""
 
 
 class Sentiment(Struct, frozen=True, array_like=True):

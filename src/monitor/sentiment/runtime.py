@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from monitor.sentiment.causes import UNCLEAR, CauseReader, load_causes
+from monitor.sentiment.causes import CauseReader, load_causes
 from monitor.sentiment.language import Language
-from monitor.sentiment.reading import Cause, Reading, Sentiment
+from monitor.sentiment.reading import UNCLEAR, Cause, Reading, Sentiment
 from monitor.sentiment.session import cores, open_session
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.weights import PACKAGED, read_card

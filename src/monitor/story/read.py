@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from monitor.sentiment.reading import UNCLEAR
 from monitor.story.promo import promo_kind
 from monitor.story.types import Share, StorySettings
 
@@ -36,12 +37,18 @@ def make_share(m: ReadMention, text: Text) -> Share:
         complaint=reading.complaint if reading and not reading.unread and not m.own else None,
         negative=sentiment.negative if sentiment else None,
         positive=sentiment.positive if sentiment else None,
-        cause=reading.cause.id if reading and reading.cause and not m.own else None,
+        cause=_cause(m),
         lang=(reading.lang or None) if reading else None,
         brands=m.brands,
         promo=not m.own and promo_kind(m.text) is not None,
         print=text.fingerprint,
     )
+
+
+def _cause(m: ReadMention) -> str | None:
+    """Return why the mention complains; None where that is unclear: many unclear causes are not one cause."""
+    cause = m.reading.cause if m.reading and not m.own else None
+    return cause.id if cause is not None and cause.id != UNCLEAR else None
 
 
 def borrow(share: Share, origin: Share | None, story: Story) -> Share:

@@ -31,6 +31,8 @@ EXEMPLAR_CHARS = 320
 HEADLINE_CHARS = 120
 HOLDS_MOST = 0.6
 """A brand holds most of a story from this share of its mentions on."""
+CAUSE_SHARE = 0.5
+"""A story has a cause if this share of its complaints has it."""
 PHRASE_TEXTS = 10.0
 """Of so many average texts the words are held against a word's use at all, in `Story.phrases`."""
 
@@ -267,8 +269,9 @@ class Story:
 
     @property
     def cause(self) -> str | None:
-        """The commonest cause among the mentions that could be read."""
-        return most(self.causes)
+        """The commonest cause, if a good part of the complaints has it; else None."""
+        name = most(self.causes)
+        return name if name and self.causes[name] >= CAUSE_SHARE * self.complaint else None
 
     def brand(self) -> str:
         """Return the brand that holds most of the story, the most specific first; else the umbrella.
