@@ -20,7 +20,7 @@ WINDOWS = (1, 3, 12)
 LATE = 60.0
 """Seconds that a bin waits for late mentions before it is judged."""
 
-ON = 4.5
+ON = 5.0
 """A wave begins at this joint score of volume and share (Stouffer's z) ..."""
 
 ON_TOPIC = 5.75
