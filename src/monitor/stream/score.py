@@ -43,9 +43,17 @@ DEAD_VALUE_BYTES = 900_000
 TICK_S = 1.0
 RETRY_S = (0.1, 5.0)
 
+ROUND_MODEL_S = 0.5
+LEAST_ROUND = 32
+"""A round takes as many mentions as the model lately read in `ROUND_MODEL_S`: what it holds waits for its last text, so
+a slow model gets small rounds. Smaller than `LEAST_ROUND` costs more in padding than it saves in waiting."""
+
 
 class ScoreSettings(Struct, frozen=True, kw_only=True):
-    """What a scoring worker needs to know. `live`: it makes ticks by the clock; else they come with the mentions."""
+    """What a scoring worker needs to know. `live`: it makes ticks by the clock; else they come with the mentions.
+
+    `round_size`: mentions in a round at most.
+    """
 
     client: dict[str, Any]
     mentions: str = "mentions"
@@ -121,6 +129,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._ticked_at = 0.0
         self._sending: asyncio.Task[None] | None = None
         self._generation = 0
+        self._round_size = min(LEAST_ROUND, settings.round_size)
         self._consumer: AIOKafkaConsumer = None
         self._producer: AIOKafkaProducer = None
 
@@ -192,7 +201,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         current = _Round([], [], [], {}, began, self._generation)
         deadline = began + self.settings.linger_s
         while not stop.is_set():
-            room = self.settings.round_size - len(current.items)
+            room = self._round_size - len(current.items)
             wait = max(0.0, deadline - time.monotonic())
             if room <= 0:
                 break
@@ -294,6 +303,9 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         began = time.monotonic()
         readings = await asyncio.get_running_loop().run_in_executor(self._executor, self._scorer.read, texts, langs)
         current.model_s = time.monotonic() - began
+        self._round_size = next_round(
+            self._round_size, len(current.items), current.model_s, most=self.settings.round_size
+        )
         for (number, item), reading in zip(wanted, readings, strict=True):
             current.items[number] = with_reading(item, reading)
 
@@ -403,6 +415,20 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Note what is owned."""
         self._events.assigned(len(list(assigned)))
+
+
+def next_round(size: int, mentions: int, model_s: float, *, most: int) -> int:
+    """Return how many mentions the next round takes, after one of `mentions` whose texts took the model `model_s`.
+
+    It at most doubles, so that a round of texts from the cache says nothing about the ones to come.
+
+    >>> next_round(32, 32, 0.05, most=256), next_round(256, 256, 3.2, most=256), next_round(64, 3, 0.01, most=256)
+    (64, 40, 64)
+    """
+    if 2 * mentions < size:
+        return size  # too few to learn from
+    fitting = int(mentions * ROUND_MODEL_S / max(model_s, 1e-6))
+    return max(min(fitting, 2 * size, most), min(LEAST_ROUND, most))
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:
