@@ -11,6 +11,7 @@ import statistics
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -68,6 +69,8 @@ def one(seed: int, model: str | None, stories: tuple[str, ...] | None) -> dict[s
                 "story": page.story,
                 "truth": named,
                 "kind": page.kind,
+                "brand": page.brand,
+                "at": datetime.fromtimestamp(page.decided_at, tz=UTC).isoformat(timespec="minutes"),
                 "purpose": page.purpose,
                 "rule_reason": page.reason,
                 "viral": bool(known and known.viral),

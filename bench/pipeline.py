@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from aiokafka import AIOKafkaProducer
 from ruamel.yaml import YAML
 
 from monitor.config import load
-from monitor.demo.receiver import Received, Receiver
+from monitor.demo.receiver import PATH, Received, Receiver
 from monitor.mention import Author, Mention, encode
 from monitor.sentiment import load_scorer
 from monitor.simulate import Settings, Simulation, brands_file
@@ -247,11 +248,18 @@ async def latency(broker: str, rate: float, stories: int) -> dict[str, Any]:
     Live mode: event time is the append. A decision is made on a mention's arrival or, after the hold-down, on a tick;
     the time between the two is the hold-down and left out.
     """
-    receiver = Receiver("bench", lambda _: None)
+    listen = socket.create_server(("127.0.0.1", 0))
+    receiver = Receiver(listen, "bench", lambda _: None)
     await receiver.start()
     folder = Path(tempfile.mkdtemp(prefix="bench-brands-"))
     (folder / "brands.yaml").write_text(BRANDS)
-    bed = Bed(broker, brands=folder / "brands.yaml", stub=True, url=receiver.url, live=True)
+    bed = Bed(
+        broker,
+        brands=folder / "brands.yaml",
+        stub=True,
+        url=f"http://127.0.0.1:{listen.getsockname()[1]}{PATH}",
+        live=True,
+    )
     try:
         await ensure_topics(client_options(bed.settings.kafka), topic_plans(bed.settings.kafka))
         bed.start(*WORKERS)

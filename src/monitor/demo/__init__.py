@@ -4,6 +4,6 @@
 workers are processes, pages travel signed over HTTP.
 """
 
-from monitor.demo.main import DemoOptions, run
+from monitor.demo.start import DemoOptions, run
 
 __all__ = ["DemoOptions", "run"]

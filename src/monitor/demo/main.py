@@ -1,35 +1,35 @@
-"""Runs the demo from the first line to the summary."""
+"""Plays the demo's stream on its stage, from the first mention to the summary."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import select
 
 from monitor.config import directory_of
 from monitor.demo.receiver import Receiver
-from monitor.demo.stage import Stage, new_secret
 from monitor.demo.stream import from_file, mapping_for, simulated
 from monitor.demo.summary import summarise
 from monitor.demo.view import View
 from monitor.mention.text import safe
-from monitor.simulate import brands_file
 from monitor.store import Account, OutboxStore, Store, read_account
 from monitor.store.tables import story
 from monitor.stream.replay import Replayer
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
+    from rich.console import Console
+
+    from monitor.demo.stage import Stage
+    from monitor.demo.start import DemoOptions
     from monitor.mention import Mapping
     from monitor.stream.replay import Outgoing
 
@@ -44,46 +44,29 @@ PATIENCE_S = 60.0
 """Real seconds without any progress after which the demo gives up and says so."""
 
 LIVE_STORIES = 6
-LOG_WIDTH = 100
-
-
-class DemoOptions(Struct, frozen=True, kw_only=True):
-    """What `make demo` may say."""
-
-    input: Path | None = None
-    mapping: str | None = None
-    brands: Path | None = None
-    seed: int = 3
-    summary: Path | None = None
-    folder: Path = Path("demo-data")
 
 
 class DemoError(RuntimeError):
     """The demo did not come to its end; the text says where it stood."""
 
 
-def run(options: DemoOptions) -> int:
-    """Run the demo; returns 0 if every mention was accounted for and no page came twice."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=LOG_WIDTH)  # a log has no edge: do not break pages at an assumed one
-    return asyncio.run(_run(options, console))
+def play(options: DemoOptions, stage: Stage, listen: socket.socket, console: Console, began: float) -> int:
+    """Play the stream on a stage that is starting, and sum up.
+
+    `listen` is the receiver's bound socket, `began` when the demo began by the monotonic clock. Returns 0 if every
+    mention was accounted for and no page came twice.
+    """
+    return asyncio.run(_perform(options, stage, listen, console, began))
 
 
-async def _run(options: DemoOptions, console: Console) -> int:
-    began = time.monotonic()
+async def _perform(options: DemoOptions, stage: Stage, listen: socket.socket, console: Console, began: float) -> int:
     with View(console) as view:
-        receiver = Receiver(new_secret(), view.page)
+        receiver = Receiver(listen, stage.secret, view.page)
         await receiver.start()
-        brands = options.brands or (None if options.input else brands_file())
-        rules, how = mapping_for(options.input, options.mapping) if options.input is not None else (None, "")
-        what = f"a simulated week (seed {options.seed})" if options.input is None else str(options.input)
-        what += f", {how}" if how else ""
-        view.say(f"Starting broker, store, workers (score, watch, dispatch) and receiver; replaying {what}.")
-        stage = await asyncio.to_thread(
-            Stage.build, options.folder, webhook=receiver.url, secret=receiver.secret, brands=brands
-        )
         try:
+            rules, how = mapping_for(options.input, options.mapping) if options.input is not None else (None, "")
+            if how:
+                view.say(f"{options.input}: {how}.")
             summary = await _play(options, rules, stage, receiver, view, began)
         finally:
             await asyncio.to_thread(stage.stop)
@@ -98,7 +81,7 @@ async def _run(options: DemoOptions, console: Console) -> int:
 async def _play(
     options: DemoOptions, rules: Mapping | None, stage: Stage, receiver: Receiver, view: View, began: float
 ) -> dict[str, Any]:
-    settings = stage.settings
+    settings = stage.settings()
     client = client_options(settings.kafka, name="monitor-demo")
     await ensure_topics(client, topic_plans(settings.kafka))
     store = Store(settings.store.url)

@@ -12,7 +12,11 @@ from msgspec import Struct
 from monitor.page.signature import verify_signature
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+
+
+PATH = "/pages"
 
 
 class Received(Struct, frozen=True):
@@ -24,25 +28,24 @@ class Received(Struct, frozen=True):
 
 
 class Receiver:
-    """Listens on a free loopback port. A page of a key that it has is answered 200 and counted as a repeat."""
+    """Listens on a bound socket. A page of a key that it has is answered 200 and counted as a repeat."""
 
-    def __init__(self, secret: str, on_page: Callable[[Received], None]) -> None:
+    def __init__(self, listen: socket.socket, secret: str, on_page: Callable[[Received], None]) -> None:
+        self._socket = listen
         self.secret = secret
         self._on_page = on_page
         self._runner: web.AppRunner | None = None
         self.pages: dict[str, Received] = {}
         self.repeats = 0
         self.refused = 0
-        self.url = ""
 
     async def start(self) -> None:
         """Listen."""
         app = web.Application(client_max_size=1 << 20)
-        app.router.add_post("/pages", self._take)
+        app.router.add_post(PATH, self._take)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/pages"
+        await web.SockSite(self._runner, self._socket).start()
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -7,18 +7,26 @@ import secrets
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from ruamel.yaml import YAML
 
-from monitor.config import Settings, load
 from monitor.stream.embedded import EmbeddedBroker
 from monitor.stream.process import GuardedProcess
 
+if TYPE_CHECKING:
+    from monitor.config import Settings
+
 WORKERS = ("score", "watch", "dispatch")
 SECRET = "MONITOR_DEMO_SECRET"  # noqa: S105 -- the variable's name
-PARTITIONS = 2
+PARTITIONS = 1
+"""Two partitions are read at their own pace, which at a week a minute is hours apart: the same week would come out a
+little different every time."""
+
+SESSION_MS = 1500
+"""The embedded broker lets a group wait half of this before it begins."""
+
 ON_CALL = "on-call"
 DESK = "press-desk"
 
@@ -30,10 +38,9 @@ class WorkerEndedError(RuntimeError):
 class Stage(Struct):
     """All that runs beside the demo's own process."""
 
-    folder: Path
+    file: Path
     secret: str
     broker: EmbeddedBroker
-    settings: Settings
     workers: dict[str, GuardedProcess]
 
     @classmethod
@@ -45,13 +52,22 @@ class Stage(Struct):
         file = folder / "monitor.yaml"
         with file.open("w") as out:
             YAML().dump(_configuration(folder, broker.bootstrap, webhook, brands), out)
-        environ = {**os.environ, SECRET: secret}
-        settings = load(file, environ)
-        stage = cls(folder, secret, broker, settings, {})
+        stage = cls(file, secret, broker, {})
         for name in WORKERS:
             argv = [sys.executable, "-m", "monitor", name, "--config", str(file)]
-            stage.workers[name] = GuardedProcess(argv, env=environ, keep_lines=200).start()
+            stage.workers[name] = GuardedProcess(argv, env=stage.environ, keep_lines=200).start()
         return stage
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The workers' environment."""
+        return {**os.environ, SECRET: self.secret}
+
+    def settings(self) -> Settings:
+        """Read the configuration, as the workers do."""
+        from monitor.config import load  # noqa: PLC0415 -- while it is imported here, the workers start
+
+        return load(self.file, self.environ)
 
     def check(self) -> None:
         """Raise if a worker ended."""
@@ -83,7 +99,7 @@ def _configuration(folder: Path, bootstrap: str, webhook: str, brands: Path | No
             "bootstrap": bootstrap,
             "mentions_partitions": PARTITIONS,
             "readings_partitions": PARTITIONS,
-            "session_timeout_ms": 6000,
+            "session_timeout_ms": SESSION_MS,
         },
         "store": {"url": f"sqlite:///{folder.resolve()}/monitor.sqlite"},
         "time": {"mode": "replay"},
