@@ -120,16 +120,23 @@ def _model(settings: Settings) -> list[Finding]:
         return [Finding("FAIL", "model", f"{model.path} holds no weights (model.json): correct model.path")]
     began = time.monotonic()
     try:
-        scorer = load_scorer(model.name, threads=model.threads, vectors=model.vectors, cache_bytes=0)
+        scorer = load_scorer(
+            model.name,
+            threads=model.threads,
+            runtime=model.runtime,
+            vectors=model.vectors,
+            causes=model.causes,
+            cache_bytes=0,
+        )
         reading = scorer.read(["Two hours on hold, and then they hung up."])[0]
-    except ModelError as error:
+    except (ModelError, FileError) as error:
         return [Finding("FAIL", "model", str(error))]
     took = time.monotonic() - began
     if reading.sentiment is None:
         return [Finding("warn", "model", f"{scorer.name} loads, but reads no plain English ({reading.unread})")]
     grade: Grade = "warn" if model.stub else "ok"
     note = ": a list of words, for tests" if model.stub else ""
-    return [Finding(grade, "model", f"{scorer.name}, loaded and tried in {took:.1f} s{note}")]
+    return [Finding(grade, "model", f"{scorer.name} by {scorer.runtime}, loaded and tried in {took:.1f} s{note}")]
 
 
 # -- the store

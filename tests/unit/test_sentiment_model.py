@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from monitor.sentiment import CachedScorer, ModelError, Reading, load_scorer
-from monitor.sentiment.runtime import OnnxScorer
+from monitor.sentiment.cpu import BYTES, choose, cpu_features
+from monitor.sentiment.runtime import OnnxScorer, batches
 from monitor.sentiment.weights import PACKAGED, read_card
 
 ORDINARY = [
@@ -44,9 +46,17 @@ BAD = [
 ]
 
 
+needs_bytes = pytest.mark.skipif(not cpu_features() & BYTES, reason="eight bits are for CPUs with VNNI")
+
+
+@pytest.fixture(scope="module", params=[pytest.param("int8", marks=needs_bytes), "float32"])
+def scorer(request: pytest.FixtureRequest) -> OnnxScorer:
+    return OnnxScorer(threads=1, vectors=True, runtime=request.param)
+
+
 @pytest.fixture(scope="module")
-def scorer() -> OnnxScorer:
-    return OnnxScorer(threads=1, vectors=True)
+def plain() -> OnnxScorer:
+    return OnnxScorer(threads=1, vectors=True, runtime="float32")
 
 
 def values(reading: Reading) -> np.ndarray:
@@ -152,7 +162,7 @@ def test_the_packaged_model_is_the_default_and_is_cached() -> None:
 
 def copy(folder: Path) -> Path:
     folder.mkdir()
-    for name in ("model.json", "model.safetensors", "tokenizer.json"):
+    for name in ("model.json", "model.safetensors", "tokenizer.json", "ranges.safetensors"):
         (folder / name).symlink_to(PACKAGED / name)
     return folder
 
@@ -163,9 +173,12 @@ def damage(folder: Path, name: str, keep: int) -> None:
     (folder / name).write_bytes(content[:keep])
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "tokenizer.json", "ranges.safetensors"])
 @pytest.mark.parametrize("keep", [None, 0, 1000])
-def test_missing_or_truncated_weights_are_a_clear_error(tmp_path: Path, name: str, keep: int | None) -> None:
+def test_missing_or_truncated_weights_are_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, keep: int | None
+) -> None:
+    monkeypatch.setenv("MONITOR_CACHE", str(tmp_path / "cache"))
     folder = copy(tmp_path / "weights")
     if keep is None:
         (folder / name).unlink()
@@ -175,7 +188,7 @@ def test_missing_or_truncated_weights_are_a_clear_error(tmp_path: Path, name: st
             damage_json = (PACKAGED / name).read_bytes()[: (PACKAGED / name).stat().st_size // 2]
             (folder / name).write_bytes(damage_json)
     with pytest.raises(ModelError, match=r"install the package again") as told:
-        OnnxScorer(folder, threads=1)
+        OnnxScorer(folder, threads=1, runtime="int8")
     assert name in str(told.value)
 
 
@@ -217,15 +230,61 @@ def test_no_torch_in_the_process() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode == 0
 
 
-def test_the_runtime_says_what_torch_says(scorer: OnnxScorer) -> None:
+@needs_bytes
+def test_eight_bits_say_what_float32_says(plain: OnnxScorer) -> None:
+    eight = OnnxScorer(threads=2, vectors=True, runtime="int8")
+    for one, other in zip(eight.read(ORDINARY), plain.read(ORDINARY), strict=True):
+        assert np.abs(values(one) - values(other)).max() < 0.06
+        mine, before = (np.frombuffer(reading.vector, "<f2").astype(float) for reading in (one, other))
+        assert mine @ before > 0.98
+
+
+def test_threads_change_nothing() -> None:
+    texts = [f"{text} {n}" for n in range(40) for text in ORDINARY]
+    assert OnnxScorer(threads=3).read(texts) == OnnxScorer(threads=1).read(texts)
+
+
+def test_the_cpu_decides_unless_somebody_does() -> None:
+    card = read_card(PACKAGED)
+    assert choose("auto", card, frozenset({"avx2", "avx512_vnni"})) == "int8"
+    assert choose("auto", card, frozenset({"avx2", "avx_vnni"})) == "int8"
+    assert choose("auto", card, frozenset({"avx2", "avx512f"})) == "float32"
+    assert choose("float32", card, frozenset({"avx512_vnni"})) == "float32"
+    assert choose("int8", card, frozenset()) == "int8"
+    assert cpu_features("Features\t: fp asimd asimddp\n") == {"fp", "asimd", "asimddp"}
+    assert load_scorer(threads=1, runtime="float32").runtime == "onnxruntime float32"
+
+
+def test_weights_without_ranges_run_in_float32(tmp_path: Path) -> None:
+    bare = msgspec.structs.replace(read_card(PACKAGED), ranges_sha256="")
+    folder = copy(tmp_path / "weights")
+    (folder / "model.json").unlink()
+    (folder / "model.json").write_bytes(msgspec.json.encode(bare))
+    assert choose("auto", bare, frozenset({"avx512_vnni"})) == "float32"
+    assert OnnxScorer(folder, threads=1).kind == "float32"
+    with pytest.raises(ModelError, match="choose float32"):
+        OnnxScorer(folder, threads=1, runtime="int8")
+
+
+def test_batches_hold_every_text_once_within_the_budget() -> None:
+    dice = random.Random(3)
+    for budget in (1, 64, 512):
+        lengths = [dice.randint(2, 128) for _ in range(300)]
+        found = batches(lengths, budget)
+        assert sorted(i for batch in found for i in batch) == list(range(300))
+        assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget for batch in found)
+    assert batches([], 512) == []
+
+
+def test_the_runtime_says_what_torch_says(plain: OnnxScorer) -> None:
     torch = pytest.importorskip("torch", reason="the reference needs the extra `train`")
     from monitor.sentiment.training.export import load  # noqa: PLC0415 -- with torch only
     from monitor.sentiment.training.fit import pad  # noqa: PLC0415 -- the same
 
     net = load(PACKAGED)
-    cleaned = [scorer.clean(text) for text in ORDINARY]
-    logits, complaints, vectors = scorer.infer(cleaned)
-    table = pad(scorer._tokens.ids(cleaned, scorer.card.longest))
+    cleaned = [plain.clean(text) for text in ORDINARY]
+    logits, complaints, vectors = plain.infer(cleaned)
+    table = pad(plain._tokens.ids(cleaned, plain.card.longest))
     with torch.inference_mode():
         found, story = net(table, table > 0)
     assert np.abs(found["sentiment"].numpy() - logits).max() < 1e-4

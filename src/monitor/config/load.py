@@ -26,7 +26,12 @@ PREFIX = "MONITOR_"
 DEFAULT_FILE = Path("monitor.yaml")
 SECRETS = ("secret", "password")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PATHS = (("brands",), ("model", "path"), *(("kafka", "security", f"{what}_file") for what in ("ca", "cert", "key")))
+_CAUSES = ("model", "causes")
+_SHIPPED = re.compile(r"travel|retail|software")
+_PATHS = (
+    *(("brands",), ("model", "path"), _CAUSES),
+    *(("kafka", "security", f"{what}_file") for what in ("ca", "cert", "key")),
+)
 
 Loc = tuple[str | int, ...]
 
@@ -178,8 +183,11 @@ class _Source:
             node: Any = plain
             for part in loc[:-1]:
                 node = node.get(part) if isinstance(node, dict) else None
-            if loc not in self._variables and isinstance(node, dict) and isinstance(node.get(loc[-1]), str):
-                node[loc[-1]] = str(self._path.parent / node[loc[-1]])
+            if loc in self._variables or not isinstance(node, dict) or not isinstance(node.get(loc[-1]), str):
+                continue
+            if loc == _CAUSES and _SHIPPED.fullmatch(node[loc[-1]]):
+                continue  # the name of a shipped tree
+            node[loc[-1]] = str(self._path.parent / node[loc[-1]])
 
     def _where(self, loc: Loc) -> str:
         """Name file and line of a value, or the environment variable that it came from."""

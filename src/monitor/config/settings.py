@@ -129,6 +129,10 @@ class ModelSettings(Section):
     """Read by a word list instead, for tests and to measure everything else."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads; without it every core that the process may use."""
+    runtime: Literal["auto", "int8", "float32"] = "auto"
+    """How weights are run: `auto` takes eight bits where the CPU multiplies bytes (VNNI), else `float32`."""
+    causes: str | None = "travel"
+    """Why people complain: `travel`, `retail`, `software`, or a file of your own; `null` tells no causes."""
     cache_mb: Annotated[float, Field(ge=0, le=65536)] = 64.0
     """Memory for readings of texts already read; 0 keeps none."""
     vectors: bool = False

@@ -55,6 +55,11 @@ class CachedScorer:
         return self._scorer.name
 
     @property
+    def runtime(self) -> str:
+        """What runs the model of the scorer inside."""
+        return self._scorer.runtime
+
+    @property
     def size(self) -> int:
         """The memory that the kept readings take, in bytes, roughly."""
         return self._size

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from monitor.mention.yamlfile import FileError
+from monitor.sentiment.cpu import Wanted
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.scorer import load_scorer
 
@@ -30,6 +31,9 @@ DataFolder = Annotated[
 ]
 ModelName = Annotated[
     str | None, typer.Option("--model", help="A folder of weights or a Hugging Face checkpoint; default: the packaged.")
+]
+Runtime = Annotated[
+    Wanted, typer.Option("--runtime", help="How weights are run; auto: eight bits where the CPU is made for them.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; default: every core.")]
 
@@ -83,14 +87,15 @@ def evaluate(
     data: DataFolder,
     model: ModelName = None,
     threads: Threads = None,
+    runtime: Runtime = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,  # noqa: FBT002 -- a flag
 ) -> None:
     """Print how right and how calibrated the model is, set by set, on the public parts."""
     from monitor.sentiment.evaluate import evaluate as figures  # noqa: PLC0415 -- only this command needs it
 
     try:
-        scorer = load_scorer(model, threads=threads, cache_bytes=0)
-        table = Table(title=scorer.name)
+        scorer = load_scorer(model, threads=threads, runtime=runtime, cache_bytes=0)
+        table = Table(title=f"{scorer.name}, {scorer.runtime}")
         for heading in ("set", "measure", "value", "floor", "rows"):
             table.add_column(heading, justify="left" if heading in {"set", "measure"} else "right")
         for one in figures(scorer, data):
@@ -113,6 +118,7 @@ def read(
     ] = "travel",
     model: ModelName = None,
     threads: Threads = None,
+    runtime: Runtime = "auto",
 ) -> None:
     """Read a file of mentions: the same lines in the same order, each with `reading`."""
     rows: list[dict[str, Any]] = []
@@ -128,7 +134,7 @@ def read(
                 raise _stop(f"{file}:{number}: a mention is a JSON object.")
             rows.append(row)
     try:
-        scorer = load_scorer(model, threads=threads, vectors=vectors is not None, causes=causes)
+        scorer = load_scorer(model, threads=threads, runtime=runtime, vectors=vectors is not None, causes=causes)
     except (ModelError, FileError) as problem:
         raise _stop(str(problem)) from problem
     kept: list[bytes] = []
@@ -146,7 +152,7 @@ def read(
                 table[index] = np.frombuffer(vector, "<f2")
         with vectors.open("wb") as sink_vectors:
             np.save(sink_vectors, table)
-    print(f"{len(rows)} mentions read by {scorer.name}", file=sys.stderr)  # noqa: T201 -- the command's last word
+    print(f"{len(rows)} mentions read by {scorer.name}, {scorer.runtime}", file=sys.stderr)  # noqa: T201 -- the command's last word
 
 
 def _readings(scorer: Any, rows: list[dict[str, Any]]) -> Iterator[Reading]:

@@ -86,6 +86,7 @@ class HuggingFaceScorer:
         self._table = label_table(self._model.config.id2label)
         self.vectors = vectors
         self.name = f"hf:{checkpoint}"
+        self.runtime = f"torch {self._device}"
 
     def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
         """Return one reading per text, in order; without text it is `unread`."""

@@ -1,19 +1,21 @@
 """The packaged weights at work: ONNX Runtime on a CPU, no torch in the process.
 
-Batches are made by tokens, not by texts, of texts of like length. Nothing in a batch depends on its neighbours: the
-graph is plain float32 and masked, so a text reads the same alone and in any batch.
+Batches are made by tokens, not by texts, of texts of like length, and each is worked on by one thread. Nothing in a
+batch depends on its neighbours: scales are fixed and padding is masked, so a text reads the same alone and in any.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from monitor.sentiment.causes import CauseReader, load_causes
+from monitor.sentiment.cpu import choose, cores, cpu_features
 from monitor.sentiment.language import Language
 from monitor.sentiment.reading import UNCLEAR, Cause, Reading, Sentiment
-from monitor.sentiment.session import cores, open_session
+from monitor.sentiment.session import open_session
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.weights import PACKAGED, read_card
 
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BUDGET: Final = 4096
-"""Tokens of one batch, padding included."""
+    from monitor.sentiment.cpu import Wanted
+
+BUDGET: Final = 512
+"""Tokens of one batch, padding included: so few that what is worked on stays in the core's own cache."""
+START: Final = 16
+"""What a batch costs by itself, in tokens."""
 OUTPUTS: Final = ("sentiment", "complaint", "story")
 CROSS: Final = 0.3
 """From which probability of a negative text or of a complaint on a cause is named."""
@@ -35,7 +41,8 @@ class OnnxScorer:
 
     Args:
         folder: the weights.
-        threads: CPU threads; None: every core that this process may use.
+        threads: CPU threads, one for each batch; None: every core that this process may use.
+        runtime: `int8`, `float32`, or `auto`: the faster one that this CPU reads as well with.
         vectors: readings carry their story vector.
         causes: a tree of causes, by file or by the name of a shipped one; None: readings carry no cause.
         budget: tokens of one batch, padding included.
@@ -51,6 +58,7 @@ class OnnxScorer:
         folder: Path = PACKAGED,
         *,
         threads: int | None = None,
+        runtime: Wanted = "auto",
         vectors: bool = False,
         causes: str | Path | None = None,
         budget: int = BUDGET,
@@ -62,7 +70,9 @@ class OnnxScorer:
         self._budget = budget
         self._tokens = Tokens(folder / "tokenizer.json")
         self._language = language or Language()
-        self._session = open_session(folder, self.card, self.threads)
+        self.kind = choose(runtime, self.card, cpu_features())
+        self._session = open_session(folder, self.card, self.kind)
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="model") if self.threads > 1 else None
         self._causes: CauseReader | None = None
         if causes is not None:
             self._causes = CauseReader(load_causes(causes), self._embed, self._tokens.ranks)
@@ -71,6 +81,11 @@ class OnnxScorer:
     def name(self) -> str:
         """The model version."""
         return self.card.name
+
+    @property
+    def runtime(self) -> str:
+        """How the weights are run, for logs and for people."""
+        return f"onnxruntime {self.kind}"
 
     def clean(self, text: str) -> str:
         """Return the text as the model sees it: texts that are equal here read equally."""
@@ -121,7 +136,8 @@ class OnnxScorer:
         logits = np.zeros((len(ids), 3), np.float32)
         complaints = np.zeros(len(ids), np.float32)
         vectors = np.zeros((len(ids), size), np.float16)
-        for batch in batches([len(one) for one in ids], self._budget):
+
+        def work(batch: list[int]) -> None:
             table = np.zeros((len(batch), len(ids[batch[-1]])), np.int64)
             for line, i in enumerate(batch):
                 table[line, : len(ids[i])] = ids[i]
@@ -130,6 +146,13 @@ class OnnxScorer:
             complaints[batch] = found[1][:, 0]
             norms = np.linalg.norm(found[2], axis=1, keepdims=True)
             vectors[batch] = (found[2] / np.maximum(norms, 1e-9)).astype("<f2")
+
+        jobs = batches([len(one) for one in ids], self._budget)
+        if self._pool is None or len(jobs) == 1:
+            for job in jobs:
+                work(job)
+        else:
+            list(self._pool.map(work, reversed(jobs)))  # the long ones first, so that all end together
         return logits, complaints, vectors
 
 
@@ -145,16 +168,22 @@ def blame(cause: Cause, negative: float, complaint: float) -> Cause:
 def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Return indices by growing length, in batches whose padded size stays within `budget` tokens (one text at least).
 
-    >>> batches([3, 9, 2, 4], 12)
-    [[2, 0, 3], [1]]
+    Of all ways to cut, the one with the least padding, where each batch costs `START` tokens by itself.
+
+    >>> batches([3, 9, 2, 40, 4], 60)
+    [[2, 0, 4, 1], [3]]
     """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    costs, cuts = [0.0], [0]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        first = max(0, end - max(1, budget // max(longest, 1)))
+        cost, cut = min((costs[start] + (end - start) * longest + START, start) for start in range(first, end))
+        costs.append(cost)
+        cuts.append(cut)
     out: list[list[int]] = []
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[index] > budget:
-            out.append(batch)
-            batch = []
-        batch.append(index)
-    if batch:
-        out.append(batch)
-    return out
+    end = len(order)
+    while end:
+        out.append(order[cuts[end] : end])
+        end = cuts[end]
+    return out[::-1]

@@ -13,6 +13,7 @@ from monitor.sentiment.weights import PACKAGED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monitor.sentiment.cpu import Wanted
     from monitor.sentiment.reading import Reading
 
 
@@ -22,6 +23,11 @@ class Scorer(Protocol):
     @property
     def name(self) -> str:
         """The model version, as every reading carries it."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """What runs the model, for logs and for people."""
         ...
 
     def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
@@ -38,6 +44,7 @@ def load_scorer(
     model: str | Path | None = None,
     *,
     threads: int | None = None,
+    runtime: Wanted = "auto",
     vectors: bool = False,
     causes: str | Path | None = "travel",
     cache_bytes: int = 64 << 20,
@@ -48,6 +55,8 @@ def load_scorer(
         model: None for the packaged weights; a folder of weights; a Hugging Face checkpoint by folder or name
             (needs the extra `train`); `stub` for the word list of the tests.
         threads: CPU threads for the model; None: every core that the process may use.
+        runtime: how weights are run: `int8`, `float32`, or `auto`: the faster one that this CPU reads as well with.
+            Other checkpoints run as they are.
         vectors: readings carry their embedding (768 bytes each).
         causes: a tree of causes, by file or by the name of a shipped one; None: readings carry no cause. Other
             checkpoints than the packaged weights tell none.
@@ -62,7 +71,8 @@ def load_scorer(
     from monitor.sentiment.runtime import OnnxScorer  # noqa: PLC0415 -- a stub needs no runtime
 
     if model is None or (Path(model) / "model.json").exists():
-        packed = OnnxScorer(PACKAGED if model is None else Path(model), threads=threads, vectors=vectors, causes=causes)
+        folder = PACKAGED if model is None else Path(model)
+        packed = OnnxScorer(folder, threads=threads, runtime=runtime, vectors=vectors, causes=causes)
         return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
     if isinstance(model, Path) and not (model / "config.json").exists():
         raise ModelError(

@@ -1,4 +1,9 @@
-"""ONNX Runtime sessions over weights: the graph is made from them at the first start, and kept."""
+"""ONNX Runtime sessions over weights: the graph is made from them at the first start, and kept.
+
+Two kinds are made: `int8`, where the CPU multiplies bytes in one instruction (VNNI) and the weights bring their ranges,
+and `float32` everywhere else. A session works on the thread that calls it; who
+has more cores calls it from more threads.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +15,14 @@ from typing import TYPE_CHECKING, Final
 import onnxruntime as ort
 
 from monitor.sentiment.errors import ModelError
-from monitor.sentiment.weights import read_tensors
+from monitor.sentiment.weights import read_ranges, read_tensors
 
 if TYPE_CHECKING:
+    from monitor.sentiment.cpu import Kind
     from monitor.sentiment.weights import Card
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Raised whenever the graph changes, so that a kept one is made anew."""
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folders() -> list[Path]:
@@ -39,24 +40,23 @@ def cache_folders() -> list[Path]:
     return [first, Path(tempfile.gettempdir()) / mine]
 
 
-def open_session(folder: Path, card: Card, threads: int) -> ort.InferenceSession:
+def open_session(folder: Path, card: Card, kind: Kind) -> ort.InferenceSession:
     """Return a session over the graph of the weights in `folder`.
 
     Raises:
         ModelError: the weights are damaged, no folder can be written, or ONNX Runtime refuses the graph.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the cores are shared with others
-    path = _kept(card)
+    path = _kept(card, kind)
     if path is not None:
         try:
             return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception:  # noqa: BLE001 -- onnxruntime raises many kinds; a kept graph that is damaged is made anew
             path.unlink(missing_ok=True)
-    path = _make(folder, card)
+    path = _make(folder, card, kind)
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as refused:
@@ -65,13 +65,14 @@ def open_session(folder: Path, card: Card, threads: int) -> ort.InferenceSession
         ) from refused
 
 
-def _file_name(card: Card) -> str:
-    return f"{card.weights_sha256[:16]}-{REVISION}.onnx"
+def _file_name(card: Card, kind: Kind) -> str:
+    made_of = card.weights_sha256[:16] + (f"-{card.ranges_sha256[:8]}" if kind == "int8" else "")
+    return f"{made_of}-{kind}-{REVISION}.onnx"
 
 
-def _kept(card: Card) -> Path | None:
+def _kept(card: Card, kind: Kind) -> Path | None:
     for folder in cache_folders():
-        path = folder / _file_name(card)
+        path = folder / _file_name(card, kind)
         if path.is_file() and _is_mine(path):
             return path
     return None
@@ -82,10 +83,12 @@ def _is_mine(path: Path) -> bool:
     return not hasattr(os, "getuid") or path.stat().st_uid in {os.getuid(), 0}
 
 
-def _make(folder: Path, card: Card) -> Path:
-    from monitor.sentiment.graph import build  # noqa: PLC0415 -- onnx is slow to import, and a second start needs none
+def _make(folder: Path, card: Card, kind: Kind) -> Path:
+    from monitor.sentiment.eight import Eight  # noqa: PLC0415 -- onnx is slow to import, and a second start needs none
+    from monitor.sentiment.graph import Float, build  # noqa: PLC0415 -- the same
 
-    content = build(read_tensors(folder, card), card.shape).SerializeToString()
+    products = Eight(read_ranges(folder, card)) if kind == "int8" else Float()
+    content = build(read_tensors(folder, card), card.shape, products).SerializeToString()
     refused: list[str] = []
     for place in cache_folders():
         try:
@@ -94,7 +97,7 @@ def _make(folder: Path, card: Card) -> Path:
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(content)
-                path = place / _file_name(card)
+                path = place / _file_name(card, kind)
                 os.replace(draft, path)  # noqa: PTH105 -- atomic: two workers may start at once
             except OSError:
                 Path(draft).unlink(missing_ok=True)

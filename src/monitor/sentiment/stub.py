@@ -72,6 +72,7 @@ class StubScorer:
     """
 
     name = "stub-1"
+    runtime = "words"
 
     def __init__(self, *, vectors: bool = False) -> None:
         self.vectors = vectors

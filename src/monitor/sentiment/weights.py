@@ -1,7 +1,7 @@
 """The packaged weights: what the files are, and whether they are whole.
 
-A folder of weights holds `model.json` (this module's `Card`), `model.safetensors` (float16; data, never code) and
-`tokenizer.json`.
+A folder of weights holds `model.json` (this module's `Card`), `model.safetensors` (float16; data, never code),
+`tokenizer.json` and, for the eight-bit form, `ranges.safetensors`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PACKAGED: Final = Path(__file__).parent / "weights"
 """Where the weights of this version of the product lie."""
 FORMAT: Final = 1
+RANGES: Final = "ranges.safetensors"
 MEND: Final = "install the package again, or make weights with `monitor model train`"
 
 
@@ -74,6 +75,7 @@ class Card(Struct, frozen=True, kw_only=True):
     weights_bytes: int
     weights_sha256: str
     tokenizer_sha256: str
+    ranges_sha256: str = ""
     shape: Shape = Shape()
     calibration: Calibration = Calibration()
     made: dict[str, str | int | float] = {}
@@ -116,11 +118,23 @@ def read_tensors(folder: Path, card: Card) -> dict[str, NDArray[np.float32]]:
     Raises:
         ModelError: the file is not what the card says.
     """
-    path = folder / "model.safetensors"
-    found = sha256(path)
-    if found != card.weights_sha256:
-        raise ModelError(f"{path} is damaged (its checksum is {found[:12]}, not {card.weights_sha256[:12]}); {MEND}.")
+    return _read(folder / "model.safetensors", card.weights_sha256)
+
+
+def read_ranges(folder: Path, card: Card) -> dict[str, NDArray[np.float32]]:
+    """Return how far the inputs of the encoder's products go, (2, channels) each; see `monitor.sentiment.eight`.
+
+    Raises:
+        ModelError: the file is missing or not what the card says.
+    """
+    return _read(folder / RANGES, card.ranges_sha256)
+
+
+def _read(path: Path, checksum: str) -> dict[str, NDArray[np.float32]]:
     try:
+        found = sha256(path)
+        if found != checksum:
+            raise ModelError(f"{path} is damaged (its checksum is {found[:12]}, not {checksum[:12]}); {MEND}.")
         stored = load_file(path)
     except (SafetensorError, OSError) as broken:
         raise ModelError(f"{path} cannot be read ({broken}); {MEND}.") from broken

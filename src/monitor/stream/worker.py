@@ -89,9 +89,12 @@ async def score(settings: Settings, worker: Worker) -> None:
         load_scorer,
         model.name,
         threads=model.threads,
+        runtime=model.runtime,
         vectors=model.vectors,
+        causes=model.causes,
         cache_bytes=int(model.cache_mb * (1 << 20)),
     )
+    worker.metrics.score.loaded.labels(scorer.name, scorer.runtime).set(1)
     health.ready("model")
     topics = await _topics(settings, worker)
     if topics is None:
@@ -120,7 +123,7 @@ async def score(settings: Settings, worker: Worker) -> None:
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
         _ScoreTelemetry(worker.metrics.score, health, scorer),
     )
-    _log.info("score_started", model=scorer.name, brands=str(settings.brands or "any"))
+    _log.info("score_started", model=scorer.name, runtime=scorer.runtime, brands=str(settings.brands or "any"))
     await scoring.run(worker.stop)
 
 

@@ -89,6 +89,12 @@ class ScoreMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.loaded = Gauge(
+            "monitor_model_info",
+            "Always 1; the model's version and what runs it are in the labels.",
+            ["model", "runtime"],
+            registry=registry,
+        )
         self.cache = Counter(
             "monitor_cache_lookups_total", "Texts looked up in the cache of readings.", ["result"], registry=registry
         )

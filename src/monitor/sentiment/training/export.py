@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from monitor.sentiment.training.net import Net, base_name
 from monitor.sentiment.training.rows import SENTIMENT
-from monitor.sentiment.weights import FORMAT, Calibration, Card, sha256, version
+from monitor.sentiment.weights import FORMAT, RANGES, Calibration, Card, sha256, version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +41,11 @@ def sign(folder: Path, calibration: Calibration, made: dict[str, str | int | flo
     """Write the card of the weights in `folder` and return it.
 
     Args:
-        folder: with weights and tokenizer.
+        folder: with weights and tokenizer, and ranges if the eight-bit form shall be offered.
         calibration: what turns logits into probabilities.
         made: how they were made, for the record.
     """
+    ranges = folder / RANGES
     weights, tokenizer = sha256(folder / "model.safetensors"), sha256(folder / "tokenizer.json")
     card = Card(
         format=FORMAT,
@@ -54,6 +55,7 @@ def sign(folder: Path, calibration: Calibration, made: dict[str, str | int | flo
         weights_bytes=(folder / "model.safetensors").stat().st_size,
         weights_sha256=weights,
         tokenizer_sha256=tokenizer,
+        ranges_sha256=sha256(ranges) if ranges.exists() else "",
         calibration=calibration,
         made=made,
     )

@@ -15,8 +15,9 @@ from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.training.calibrate import calibrate
 from monitor.sentiment.training.export import save, sign
 from monitor.sentiment.training.fit import Plan, Training
+from monitor.sentiment.training.ranges import write_ranges
 from monitor.sentiment.training.rows import rows
-from monitor.sentiment.weights import Calibration
+from monitor.sentiment.weights import RANGES, Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +71,11 @@ def make_weights(
     net = training.run()
     began = time.perf_counter()
     save(net, base / "tokenizer.json", out)
-    sign(out, Calibration(), {})
-    calibration = calibrate(OnnxScorer(out, threads=threads), rows(data, "dev"))
+    (out / RANGES).unlink(missing_ok=True)
+    card = sign(out, Calibration(), {})
+    held_out = rows(data, "dev")
+    write_ranges(out, card, [row.text for row in held_out])
+    calibration = calibrate(OnnxScorer(out, threads=threads, runtime="float32"), held_out)
     made: dict[str, str | int | float] = {
         "base": "sentence-transformers/all-MiniLM-L6-v2",
         "seed": plan.seed,
