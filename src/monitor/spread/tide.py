@@ -29,6 +29,9 @@ ON_TOPIC = 5.75
 ON_UNSETTLED = 10.0
 """What it takes before the baseline is trusted: in the first day an ordinary morning looks like a rise."""
 
+ON_YOUNG = 6.5
+"""... and before a whole week was seen: the first Friday afternoon is busier than any hour before it."""
+
 OFF = ON / 2.0
 """Below this in every window it is calm; a wave ends after `CALM` seconds of that."""
 
@@ -306,6 +309,8 @@ class BrandTide:
         if base.hours and total > 0.0:
             volume = score(observed, expected, dispersion)
             joint = min((volume + excess_share(observed, total, self._share)) / sqrt(2.0), volume + ON)
+            if base.hours < WEEK:
+                joint *= ON / ON_YOUNG
         width = 1.2816 * sqrt(expected + dispersion * expected**2)
         return Tide(
             at=now, observed=observed, expected=expected, low=max(0.0, expected - width), high=expected + width + 1.0,
