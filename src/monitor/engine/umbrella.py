@@ -315,7 +315,7 @@ class UmbrellaEngine:
             self._touched.add(story)
             changes.events.append(Crossing(now, self.name, story, figures.size, figures.line.size))
         decision, memory = evaluate(self.rules, view, mind.memory, now)
-        if watch_only or (decision.action == "open" and self._fragment(story, decision)):
+        if watch_only or (decision.action == "open" and self._already_told(story, view, decision)):
             memory = _undecided(memory, mind.memory)
         elif decision.action != "none":
             self._conclude(in_words(view, self._grouper.story(story)), decision, since, changes)
@@ -388,21 +388,27 @@ class UmbrellaEngine:
                     paged.append(story)
         return paged
 
-    def _fragment(self, story: str, decision: Decision) -> bool:
+    def _already_told(self, story: str, view: StoryView, decision: Decision) -> bool:
         """Whether somebody was already paged about this matter: told in other words it began as a story of its own.
 
-        It is the same matter if it began later, about the same brand, and shares telling words with a paged story.
+        It is held to be the same matter if it is about the same brand, began later than a story that stands paged, and
+        shares telling words with it. If it shares none it still has to be almost sure to go viral, or bigger:
+        whoever was paged is at work on this brand's storm, and most of what grows beside one is a part of it.
         """
         if decision.severity not in {"page", "crisis"}:
             return False
         entry = self._grouper.story(story)
         words = _telling(entry) - self._names  # two matters of one brand both name it
-        return any(
-            other != story
-            and self._grouper.story(other).first_at <= entry.first_at
-            and len(words & _telling(self._grouper.story(other))) >= SAME_WORDS
-            for other in self._paged_about(entry.brand() or self.name)
-        )
+        likely = view.spread.forecast.p_viral >= ANOTHER_P if view.spread is not None else True
+        for other in self._paged_about(entry.brand() or self.name):
+            paged = self._grouper.story(other)
+            if other == story or paged.first_at > entry.first_at:
+                continue
+            if len(words & _telling(paged)) >= SAME_WORDS:
+                return True
+            if not likely and view.voices < self._spreads[other].voices:
+                return True
+        return False
 
     def _line(self, brand: str) -> ViralLine:
         line = self._lines.get(brand)
@@ -531,6 +537,9 @@ def _names(tree: BrandTree, umbrella: str) -> frozenset[str]:
 
 SAME_WORDS = 2
 """Telling words that two stories of one brand share if they are one matter told twice."""
+
+ANOTHER_P = 0.9
+"""Probability of going viral from which on a second matter of a brand that stands paged is worth a page of its own."""
 
 TIDE_VOICES = 8
 """A mention of a story with so many voices is judged with it, not with the brand's tide: one matter, one page."""
