@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from monitor.config import directory_of
 from monitor.demo.receiver import Receiver
-from monitor.demo.stream import from_file, mapping_for, simulated
+from monitor.demo.stream import SimulatedWeek, from_file, mapping_for
 from monitor.demo.summary import summarise
 from monitor.demo.view import View
 from monitor.mention.text import safe
@@ -87,9 +87,13 @@ async def _play(
     store = Store(settings.store.url)
     await store.retry(store.migrate)
     state = _Accounted(store)
-    stream: Iterator[Outgoing] = (
-        from_file(options.input, rules) if options.input is not None else simulated(options.seed)
-    )
+    week = None
+    stream: Iterator[Outgoing]
+    if options.input is not None:
+        stream = from_file(options.input, rules)
+    else:
+        week = SimulatedWeek(options.seed)
+        stream = week.stream()
     replayer = Replayer(
         client,
         settings.kafka.topics.mentions,
@@ -102,7 +106,8 @@ async def _play(
     try:
         await _watch_it(stage, state, replayer, playing, view, began)
         await _delivered(store, stage)
-        return await store.run(lambda: summarise(store, directory_of(settings), receiver, replayer.published))
+        truth = week.stories() if week is not None else None
+        return await store.run(lambda: summarise(store, directory_of(settings), receiver, replayer.published, truth))
     finally:
         playing.cancel()
         store.close()
@@ -207,7 +212,7 @@ def _print(console: Console, summary: dict[str, Any], seconds: float) -> None:
             page["severity"] if page["purpose"] != "notice" else "notice",
             Text(safe(page["brand"], 20)),
             f"{page['sent_at'][5:10]} {page['sent_at'][11:16]}",
-            _lead(page["lead_seconds"]),
+            "" if page["purpose"] == "notice" else _lead(page["lead_seconds"]),
             Text(safe(page["headline"], 90)),
         )
     console.print(table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from monitor.engine.records import id_key
 from monitor.mention import Dead, Mapping, decode, encode
 from monitor.mention.mapping import packaged_mappings
 from monitor.simulate import Settings as SimulationSettings
@@ -20,16 +21,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from monitor.simulate import StoryTruth
 
 CHATTER = 800.0
 """Mentions of ordinary chatter a day: a week of them is read within two minutes on two slow cores."""
 
 
-def simulated(seed: int) -> Iterator[Outgoing]:
-    """Yield a simulated week."""
-    for mention in Simulation(SimulationSettings(rate=CHATTER), seed=seed).mentions():
-        observed = mention.observed_at or mention.published_at
-        yield Outgoing(encode(mention), mention.id, observed.timestamp())
+class SimulatedWeek:
+    """A simulated week, and what really happened in it."""
+
+    def __init__(self, seed: int) -> None:
+        self._simulation = Simulation(SimulationSettings(rate=CHATTER), seed=seed)
+        self._ids: dict[bytes, str] = {}
+
+    def stream(self) -> Iterator[Outgoing]:
+        """Yield its mentions."""
+        for mention in self._simulation.mentions():
+            self._ids[id_key(mention.source, mention.id)] = mention.id
+            observed = mention.observed_at or mention.published_at
+            yield Outgoing(encode(mention), mention.id, observed.timestamp())
+
+    def stories(self) -> dict[bytes, StoryTruth]:
+        """Return to which story each mention of the stream belongs; one of no story is not in it."""
+        truth = self._simulation.truth()
+        by_id = {mention: story for story in truth.stories for mention in story.ids}
+        return {key: by_id[mention] for key, mention in self._ids.items() if mention in by_id}
 
 
 def mapping_for(path: Path, named: str | None) -> tuple[Mapping | None, str]:

@@ -95,10 +95,14 @@ def _story(facts: dict[str, Any], width: int) -> list[str]:
     lines += _field("Seen", _seen(facts), width, 2)
     answers = facts.get("own_replies") or 0
     owner = facts.get("owner") or "nobody yet"
-    said = f"; the brand has answered {answers} times" if answers else "; nobody has answered the customers"
+    said = f"; the brand has answered {_times(answers)}" if answers else "; nobody has answered the customers"
     due = f"; answer due {clock(facts['deadline'])}" if facts.get("deadline") else ""
     lines += _field("Owner", f"{owner}{said}{due}", width, 1)
     return lines + _incident(facts, width)
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
 def _over(facts: dict[str, Any], width: int) -> list[str]:
