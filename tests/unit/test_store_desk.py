@@ -141,7 +141,8 @@ async def test_a_message_elsewhere_is_behind_after_each_change_until_it_was_show
     assert await mirrors.behind(["webhook"]) == []
     act(store, "raise", "crisis", 200.0)
     assert await deliver("m2") == "m1", "the next page knows the first one's message"
-    assert await mirrors.behind(["webhook"]) == []
+    (behind,) = await mirrors.behind(["webhook"])
+    assert (behind.thread, behind.incident.severity) == ("m1", "crisis"), "which is still to be brought up to date"
     await desk.do(ID, wish("resolve", "ben"))
     act(store, "open", "page", 300.0)
     assert await deliver("m3") == "m1", "the notice of the end belongs to the cycle that ended"

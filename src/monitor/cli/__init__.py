@@ -73,6 +73,15 @@ def dispatch(config: Config = None) -> None:
     run(load(config))
 
 
+@app.command(rich_help_panel="Workers")
+def serve(config: Config = None) -> None:
+    """Serve the API, and what the links on pages lead to."""
+    from monitor.config import load
+    from monitor.console.worker import run
+
+    run(load(config))
+
+
 @app.command(rich_help_panel="Try it")
 def demo(
     input: Annotated[Path | None, typer.Option(help="JSON lines of mentions, plain or .gz.", exists=True)] = None,  # noqa: A002 -- the option's name
@@ -142,7 +151,7 @@ _delegate(
 _delegate("model", "monitor.sentiment.cli:model_app", "Make and measure the model.", "Data and models")
 
 
-EXTRAS = {"psycopg": "postgres", "torch": "train", "transformers": "train"}
+EXTRAS = {"apprise": "apprise", "psycopg": "postgres", "torch": "train", "transformers": "train"}
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PREFIX = "MONITOR_"
 DEFAULT_FILE = Path("monitor.yaml")
-SECRETS = ("secret", "password")
+SECRETS = frozenset({"secret", "password", "token", "link_secret", "routing_key", "address"})
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CAUSES = ("model", "causes")
 _SHIPPED = re.compile(r"travel|retail|software")

@@ -11,7 +11,19 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
-from monitor.config.settings import AlertmanagerChannel, Recipient, Route, Settings, TerminalChannel, WebhookChannel
+from monitor.config.settings import (
+    AlertmanagerChannel,
+    AppriseChannel,
+    EmailChannel,
+    PagerDutyChannel,
+    Recipient,
+    Route,
+    Settings,
+    SlackChannel,
+    TerminalChannel,
+    Token,
+    WebhookChannel,
+)
 
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 
@@ -30,7 +42,12 @@ def markdown() -> str:
         ("recipients[].channels[] of type terminal", TerminalChannel),
         ("recipients[].channels[] of type webhook", WebhookChannel),
         ("recipients[].channels[] of type alertmanager", AlertmanagerChannel),
+        ("recipients[].channels[] of type slack", SlackChannel),
+        ("recipients[].channels[] of type email", EmailChannel),
+        ("recipients[].channels[] of type pagerduty", PagerDutyChannel),
+        ("recipients[].channels[] of type apprise", AppriseChannel),
         ("routes[]", Route),
+        ("api.tokens[]", Token),
     ):
         parts += [f"### {title}", "", model.__doc__ or "", "", *_table(model.model_fields.items())]
     return "\n".join(["### At the top", "", *_table(top), *parts]).rstrip() + "\n"

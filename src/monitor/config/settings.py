@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from monitor.escalation.types import Severity
+from monitor.page.readers import Language, Role
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -30,6 +32,30 @@ def _store_address(value: str) -> str:
     return value
 
 
+def _mail_address(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+        raise ValueError("is no e-mail address; write it as name@example.org")
+    return value
+
+
+def _zone_name(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):
+        raise ValueError("is no time zone; write it as Europe/Lisbon") from None
+    return value
+
+
+def _long_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < _SHORTEST_SECRET:
+        raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
+    return value
+
+
+_SHORTEST_SECRET = 16
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
+LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -206,7 +232,78 @@ class AlertmanagerChannel(_ChannelSection):
     """Seconds to wait for an answer."""
 
 
-Channel = Annotated[TerminalChannel | WebhookChannel | AlertmanagerChannel, Field(discriminator="type")]
+class SlackChannel(_ChannelSection):
+    """Posts to Slack with a bot's token (scope `chat:write`), and keeps the message up to date."""
+
+    type: Literal["slack"]
+    """Slack."""
+    token: SecretStr
+    """The bot's token: `${NAME}`, or `token_env: NAME`."""
+    channel: Annotated[str, Field(pattern=r"^[#@]?[A-Za-z0-9._-]{1,80}$")]
+    """A channel's or person's id (better than its name)."""
+    api: WebAddress = "https://slack.com/api"
+    """Where Slack's Web API is."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for an answer."""
+
+
+class EmailChannel(_ChannelSection):
+    """Sends e-mail over SMTP, as text and HTML, threaded per incident."""
+
+    type: Literal["email"]
+    """E-mail."""
+    to: MailAddress
+    """The recipient's address."""
+    sender: MailAddress
+    """The address that it comes from; its domain is in every Message-ID."""
+    host: Annotated[str, Field(pattern=r"^[^\s:/]+$")]
+    """The SMTP server."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """Its port."""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """`tls` from the first byte (port 465), after `starttls`, or `none`, for a server on this host."""
+    username: str | None = None
+    """Where the server asks for one."""
+    password: SecretStr | None = None
+    """Its password: `${NAME}`, or `password_env: NAME`."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for each answer of the server."""
+
+
+class PagerDutyChannel(_ChannelSection):
+    """Sends events to PagerDuty (Events API v2); the alert is acknowledged and resolved with the incident."""
+
+    type: Literal["pagerduty"]
+    """PagerDuty, or what speaks its Events API v2."""
+    routing_key: SecretStr
+    """The integration's key: `${NAME}`, or `routing_key_env: NAME`."""
+    url: WebAddress = "https://events.pagerduty.com/v2/enqueue"
+    """Where events go; `https://events.eu.pagerduty.com/v2/enqueue` in Europe."""
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for an answer."""
+
+
+class AppriseChannel(_ChannelSection):
+    """Notifies whatever Apprise knows, as plain text; needs the extra `apprise`."""
+
+    type: Literal["apprise"]
+    """Anything else: Teams, Telegram, Discord, ntfy, SMS and so on."""
+    address: SecretStr
+    """One Apprise URL: `${NAME}`, or `address_env: NAME`."""
+    max_characters: Annotated[int, Field(ge=140, le=30_000)] = 1_500
+    """Longer pages are cut to this, the least important part first."""
+
+
+AnyChannel = (
+    TerminalChannel
+    | WebhookChannel
+    | AlertmanagerChannel
+    | SlackChannel
+    | EmailChannel
+    | PagerDutyChannel
+    | AppriseChannel
+)
+Channel = Annotated[AnyChannel, Field(discriminator="type")]
 
 
 class Recipient(Section):
@@ -216,6 +313,12 @@ class Recipient(Section):
     """What pages and receipts call them."""
     channels: Annotated[list[Channel], Field(min_length=1)]
     """Every one of them gets each page."""
+    role: Role = "operations"
+    """What their pages dwell on: `operations` the figures, `pr` what is said and how, `manager` what to do on site."""
+    language: Language = "en"
+    """The language of their pages."""
+    time_zone: ZoneName = "UTC"
+    """The clock of their pages, as in Europe/Lisbon."""
 
 
 class Route(Section):
@@ -233,6 +336,59 @@ class Route(Section):
     """Only incidents that these rules opened; none means all."""
 
 
+class Token(Section):
+    """Who may use the API, and for what."""
+
+    name: Name
+    """What the log calls its owner."""
+    token: LongSecret
+    """What comes after `Authorization: Bearer`: `${NAME}`, or `token_env: NAME`; 16 characters or more."""
+    scopes: Annotated[list[Literal["read", "act"]], Field(min_length=1)] = ["read"]
+    """`read` incidents, `act` on them."""
+    person: Name | None = None
+    """In whose name it acts; without it the request says who does it."""
+
+
+class ApiSettings(Section):
+    """The HTTP API and the links of pages: `monitor serve`."""
+
+    host: Name = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = 8080
+    """The port; 0 takes a free one."""
+    public_url: WebAddress | None = None
+    """Where it is reached from outside, as https://monitor.example.com; without it pages have no links."""
+    link_secret: LongSecret | None = None
+    """Signs the links of pages: `${NAME}`, or `link_secret_env: NAME`; 16 characters or more."""
+    link_hours: Annotated[float, Field(gt=0, le=24 * 14)] = 24.0
+    """How long a page's links are good."""
+    tokens: list[Token] = []
+    """Who may use the API."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.public_url is None) != (self.link_secret is None):
+            raise ValueError("needs both public_url and link_secret for links on pages, or neither; add the other")
+        for name, times in Counter(token.name for token in self.tokens).items():
+            if times > 1:
+                raise ValueError(f"has {times} tokens with the name {name!r}; give each its own")
+        return self
+
+
+class PagesSettings(Section):
+    """What a person is spared."""
+
+    budget: Annotated[int, Field(ge=0, le=1000)] = 2
+    """After so many pages to a person within `budget_hours`, repeats and notices are held and come as one page; an
+    incident's first page, an escalation, a deadline and a crisis are never held. 0 holds nothing."""
+    budget_hours: Annotated[float, Field(gt=0, le=168)] = 12.0
+    """The time in which they are counted."""
+    weekly_test: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None = None
+    """The day on which everybody gets a test page."""
+    weekly_test_hour: Annotated[int, Field(ge=0, le=23)] = 10
+    """The hour of it, UTC."""
+
+
 class HttpSettings(Section):
     """Health and metrics of each worker."""
 
@@ -244,6 +400,8 @@ class HttpSettings(Section):
     """`monitor watch`."""
     dispatch_port: Port | None = 9103
     """`monitor dispatch`."""
+    serve_port: Port | None = 9104
+    """`monitor serve`: health and metrics; the API has its own port."""
     stuck_after_s: Annotated[float, Field(ge=90)] = 120.0
     """`/health/live` fails when a stage with work made no progress for so long."""
 
@@ -271,6 +429,8 @@ class Settings(Section):
     """Who can be paged."""
     routes: list[Route] = []
     """Who hears of what."""
+    pages: PagesSettings = PagesSettings()
+    api: ApiSettings = ApiSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
@@ -290,6 +450,6 @@ class Settings(Section):
         return self
 
     @property
-    def channels(self) -> dict[str, TerminalChannel | WebhookChannel | AlertmanagerChannel]:
+    def channels(self) -> dict[str, AnyChannel]:
         """Every channel by its name."""
         return {channel.name: channel for recipient in self.recipients for channel in recipient.channels}

@@ -13,7 +13,9 @@ from monitor.escalation.types import Severity
 State = Literal["open", "acknowledged", "answered", "resolved", "dismissed"]
 ACTIVE: frozenset[State] = frozenset({"open", "acknowledged", "answered"})
 TimerKind = Literal["acknowledge", "answer", "resolve"]
-Purpose = Literal["first", "raised", "repeat", "deadline", "handover", "reopened", "notice", "backlog"]
+Purpose = Literal[
+    "first", "raised", "repeat", "deadline", "handover", "reopened", "notice", "backlog", "digest", "test"
+]
 
 
 class IllegalChange(ValueError):  # noqa: N818 -- the change is illegal; nothing is broken

@@ -142,7 +142,12 @@ def iso(at: float) -> str:
     >>> iso(1_900_000_000.4)
     '2030-03-17T17:46:40Z'
     """
-    return datetime.fromtimestamp(math.floor(at), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(at: float) -> datetime:
+    """Return a time as a datetime in UTC, to the second."""
+    return datetime.fromtimestamp(math.floor(at), tz=UTC)
 
 
 def _story(view: StoryView) -> dict[str, Any]:

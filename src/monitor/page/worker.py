@@ -8,12 +8,29 @@ import time
 from typing import TYPE_CHECKING
 
 from monitor import __version__
-from monitor.config import AlertmanagerChannel, TerminalChannel, WebhookChannel, directory_of
+from monitor.config import (
+    AlertmanagerChannel,
+    AppriseChannel,
+    EmailChannel,
+    PagerDutyChannel,
+    SlackChannel,
+    TerminalChannel,
+    WebhookChannel,
+    directory_of,
+)
 from monitor.page.channels.alertmanager import AlertmanagerClient, AlertmanagerFeed, AlertmanagerNotifier
+from monitor.page.channels.apprise import AppriseNotifier
+from monitor.page.channels.email import EmailNotifier, Server
+from monitor.page.channels.pagerduty import PagerDutyNotifier
+from monitor.page.channels.slack import SlackNotifier
 from monitor.page.channels.terminal import TerminalNotifier
 from monitor.page.channels.webhook import Endpoint, WebhookNotifier
 from monitor.page.dispatcher import Dispatcher
-from monitor.store import IncidentStore, OutboxStore, Store
+from monitor.page.follower import Follower
+from monitor.page.links import Linker
+from monitor.page.readers import Reader, Readers
+from monitor.page.voice import Voice
+from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store
 from monitor.telemetry import run_worker
 
 if TYPE_CHECKING:
@@ -21,7 +38,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from monitor.clock import Clock
-    from monitor.config import Settings
+    from monitor.config import AnyChannel, Settings
     from monitor.incident import Incident
     from monitor.page.outbox import Outbox
     from monitor.page.policy import Policy
@@ -85,6 +102,8 @@ async def dispatch(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(dispatcher.run(worker.stop))
             tasks.create_task(_look(outbox, dispatcher, worker.metrics.pages, worker.health, worker.stop))
+            follower = Follower(MirrorStore(store), notifiers, clock=clock, meter=meter)
+            tasks.create_task(follower.run(worker.stop))
             active = _Active(IncidentStore(store, directory_of(settings)), store)
             for client in alertmanagers.values():
                 tasks.create_task(AlertmanagerFeed(client, active, clock=clock).run(worker.stop))
@@ -104,20 +123,70 @@ def notifiers_of(
 ) -> dict[str, Notifier]:
     """Return a notifier for every configured channel, by the channel's name. `stream` is the terminal's."""
     clients = alertmanagers or alertmanagers_of(settings, clock=clock)
+    voice = voice_of(settings)
     notifiers: dict[str, Notifier] = {}
     for name, channel in settings.channels.items():
-        notifier: TerminalNotifier | WebhookNotifier | AlertmanagerNotifier
-        match channel:
-            case TerminalChannel():
-                notifier = TerminalNotifier(stream)
-            case WebhookChannel():
-                endpoint = Endpoint(channel.url, (channel.secret.get_secret_value(),))
-                notifier = WebhookNotifier({}, default=endpoint, timeout_s=channel.timeout_s, clock=clock)
-            case AlertmanagerChannel():
-                notifier = AlertmanagerNotifier(clients[name], clock)
-        notifier.name = name
-        notifiers[name] = notifier
+        if isinstance(channel, AlertmanagerChannel):
+            notifiers[name] = AlertmanagerNotifier(clients[name], clock)
+        else:
+            notifiers[name] = _notifier(name, channel, voice, clock, stream)
+        notifiers[name].name = name
     return notifiers
+
+
+def voice_of(settings: Settings) -> Voice:
+    """Return who reads what, and what signs the links of pages."""
+    return Voice(readers_of(settings), linker_of(settings))
+
+
+def readers_of(settings: Settings) -> Readers:
+    """Return how each recipient reads."""
+    return Readers(
+        {one.name: Reader(role=one.role, language=one.language, zone=one.time_zone) for one in settings.recipients}
+    )
+
+
+def linker_of(settings: Settings) -> Linker | None:
+    """Return what makes and reads the links of pages, if they are configured."""
+    api = settings.api
+    if api.public_url is None or api.link_secret is None:
+        return None
+    return Linker(api.public_url, api.link_secret.get_secret_value(), lasting_s=api.link_hours * 3_600)
+
+
+def _notifier(name: str, channel: AnyChannel, voice: Voice, clock: Clock | None, stream: TextIO | None) -> Notifier:
+    """Return the notifier of a channel that needs nothing beside its settings; what is an extra is imported here."""
+    match channel:
+        case TerminalChannel():
+            return TerminalNotifier(stream, voice)
+        case WebhookChannel():
+            endpoint = Endpoint(channel.url, (channel.secret.get_secret_value(),))
+            return WebhookNotifier({}, default=endpoint, timeout_s=channel.timeout_s, clock=clock, voice=voice)
+        case SlackChannel():
+            return SlackNotifier(
+                channel.token.get_secret_value(),
+                channel.channel,
+                api=channel.api,
+                timeout_s=channel.timeout_s,
+                clock=clock,
+                voice=voice,
+            )
+        case EmailChannel():
+            password = channel.password.get_secret_value() if channel.password else None
+            server = Server(
+                host=channel.host, port=channel.port, tls=channel.tls, username=channel.username, password=password
+            )
+            return EmailNotifier(server, channel.sender, channel.to, timeout_s=channel.timeout_s, voice=voice)
+        case PagerDutyChannel():
+            key = channel.routing_key.get_secret_value()
+            return PagerDutyNotifier(key, url=channel.url, timeout_s=channel.timeout_s, clock=clock, voice=voice)
+        case AppriseChannel():
+            try:
+                return AppriseNotifier(channel.address.get_secret_value(), limit=channel.max_characters, voice=voice)
+            except ValueError as error:
+                raise DispatchError(f"channel {name}: {error}") from error
+        case _:
+            raise DispatchError(f"channel {name} is of no known type")
 
 
 def alertmanagers_of(settings: Settings, *, clock: Clock | None = None) -> dict[str, AlertmanagerClient]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -112,6 +112,11 @@ class Store:
                     on_retry()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 -- spreads retries, keeps no secret
                 pause = min(pause * 2, 2.0)
+
+    def ping(self) -> None:
+        """Ask the store for nothing, to know whether it answers."""
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            connection.execute(select(1))
 
     def migrate(self) -> None:
         """Bring the schema to this version.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from msgspec import Struct
+from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from monitor.clock import WallClock
-from monitor.incident import IllegalChange, Incident, Wish, event_of
-from monitor.store.incidents import IncidentStore
+from monitor.incident import ACTIVE, Event, IllegalChange, Incident, Wish, event_of
+from monitor.store.incidents import IncidentStore, unpack
+from monitor.store.tables import incident as incident_table
 from monitor.store.tables import link_used
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ class UnknownIncidentError(Exception):
 
 class LinkUsedError(Exception):
     """The link of a page was used before."""
+
+
+class Known(Struct, frozen=True):
+    """An incident with its log, its pages, and what was last known of its story."""
+
+    incident: Incident
+    log: list[Event]
+    pages: list[dict[str, Any]]
+    facts: dict[str, Any]
 
 
 class Desk:
@@ -72,6 +83,56 @@ class Desk:
             if link is None:
                 raise
             raise LinkUsedError("this link was used before") from None
+
+    async def find(
+        self,
+        *,
+        state: str = "active",
+        severity: str | None = None,
+        brand: str | None = None,
+        limit: int = 50,
+        before: float | None = None,
+    ) -> list[Incident]:
+        """Return incidents, newest first: `state` is active, all, or one of the states."""
+        query = select(incident_table.c.body).order_by(incident_table.c.opened_at.desc(), incident_table.c.id)
+        if state != "all":
+            states = sorted(ACTIVE) if state == "active" else [state]
+            query = query.where(incident_table.c.state.in_(states))
+        if severity is not None:
+            query = query.where(incident_table.c.severity == severity)
+        if brand is not None:
+            query = query.where(or_(incident_table.c.brand == brand, incident_table.c.umbrella == brand))
+        if before is not None:
+            query = query.where(incident_table.c.opened_at < before)
+
+        def work() -> list[Incident]:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                return [unpack(row.body) for row in connection.execute(query.limit(limit))]
+
+        return await self._store.retry(work, patience_s=5.0)
+
+    async def detail(self, incident: str) -> Known:
+        """Return all there is about an incident.
+
+        Raises:
+            UnknownIncidentError: there is no such incident.
+        """
+
+        def work() -> Known | None:
+            found = self.incidents.get(incident)
+            if found is None:
+                return None
+            parts = self.incidents.log(incident), self.incidents.pages(incident), self.incidents.facts(incident)
+            return Known(found, *parts)
+
+        known = await self._store.retry(work, patience_s=5.0)
+        if known is None:
+            raise UnknownIncidentError(f"there is no incident {incident!r}")
+        return known
+
+    async def facts(self, incident: str) -> dict[str, Any]:
+        """Return what was last known of an incident's story; empty if there is no such incident."""
+        return await self._store.retry(lambda: self.incidents.facts(incident), patience_s=5.0)
 
     async def link_was_used(self, link: str) -> bool:
         """Return whether the link of this name was used."""

@@ -101,8 +101,6 @@ def note(connection: Connection, page: Row[Any], receipt: str) -> None:
                 version=version,
             )
         )
-    elif known.cycle == cycle:
-        connection.execute(update(mirror).where(_lane(page), mirror.c.version < version).values(version=version))
     elif known.cycle < cycle:
         connection.execute(update(mirror).where(_lane(page)).values(cycle=cycle, thread=receipt[:255], version=version))
 

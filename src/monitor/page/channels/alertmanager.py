@@ -20,6 +20,7 @@ from monitor.page.channels.http import HttpClient
 from monitor.page.facts import iso
 from monitor.page.render import headline
 from monitor.page.types import Delivery
+from monitor.page.voice import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,11 +57,11 @@ class Alert(Struct, frozen=True, rename="camel"):
 def alert_of(incident: Incident, *, now: float, over: bool = False) -> Alert:
     """Return an incident as an alert: ending five minutes from now, or now if it is over."""
     annotations = {
-        "summary": safe(incident.headline, 200),
-        "description": incident.reason,
+        "summary": harmless(safe(incident.headline, 200)),
+        "description": harmless(incident.reason),
         "rule": incident.rule,
         "state": incident.state,
-        "owner": incident.owner or "nobody",
+        "owner": harmless(incident.owner or "nobody"),
         "opened": iso(incident.opened_at),
     }
     labels = _labels(incident.kind, incident.umbrella, incident.brand, incident.severity, incident.id)
@@ -133,17 +134,17 @@ class AlertmanagerNotifier:
 
     def _alerts(self, page: Page) -> list[Alert]:
         now = self._clock.now()
-        if page.purpose == "backlog":
+        if page.purpose in {"backlog", "digest", "test"}:
             return []  # the feed posts what is active, which is what a backlog page speaks of
         facts = page.facts
         incident = facts["incident"]
         labels = _labels(facts["kind"], page.umbrella, page.brand, page.severity, page.incident)
         annotations = {
-            "summary": headline(page),
-            "description": facts["reason"],
+            "summary": harmless(headline(page)),
+            "description": harmless(facts["reason"]),
             "rule": incident["rule"],
             "state": incident["state"],
-            "owner": facts["owner"] or "nobody",
+            "owner": harmless(facts["owner"] or "nobody"),
             "opened": incident["opened_at"],
         }
         return [_alert(labels, annotations, page.decided_at, now, over=facts["about"] in _OVER)]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER_S = 3600.0
 """A receiver may put us off for an hour at most."""
 
+MAX_ANSWER = 65_536
+"""Bytes of an answer that are read: what a receiver says more is of no interest."""
+
 _AGAIN = frozenset({408, 425, 429})
 _DUPLICATE = 409
 
@@ -34,17 +37,25 @@ class HttpClient:
         2xx: accepted; 409: accepted (a duplicate); 408, 425, 429, 5xx: retry, after what `Retry-After` says; other
         4xx and redirects: refused; not connected: retry; sent and no (sensible) answer: in doubt.
         """
+        delivery, _ = await self.exchange(url, body, headers, now=now, read=0)
+        return delivery
+
+    async def exchange(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, now: float, read: int = MAX_ANSWER
+    ) -> tuple[Delivery, bytes]:
+        """Post once as `post`, and return the first `read` bytes of the answer too."""
         try:
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                return judge(answer.status, answer.headers.get("Retry-After"), now)
+                said = judge(answer.status, answer.headers.get("Retry-After"), now)
+                return said, await _first(answer, read) if read else b""
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            return Delivery("refused", "the URL is not valid")
+            return Delivery("refused", "the URL is not valid"), b""
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Delivery("retry", f"not connected: {type(error).__name__}")
+            return Delivery("retry", f"not connected: {type(error).__name__}"), b""
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
-            return Delivery("in_doubt", f"no answer: {type(error).__name__}")
+            return Delivery("in_doubt", f"no answer: {type(error).__name__}"), b""
         except ValueError as error:  # a URL or an answer that its parser chokes on
-            return Delivery("refused", f"cannot be sent: {type(error).__name__}")
+            return Delivery("refused", f"cannot be sent: {type(error).__name__}"), b""
 
     async def probe(self, url: str, method: str = "OPTIONS") -> str | None:
         """Say what is wrong with a receiver without sending anything to it that counts, or None."""
@@ -69,6 +80,14 @@ class HttpClient:
                 headers={"User-Agent": "mention-monitor"},
             )
         return self._session
+
+
+async def _first(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return at most the first so many bytes of an answer."""
+    got = b""
+    while len(got) < most and (piece := await answer.content.read(most - len(got))):
+        got += piece
+    return got
 
 
 def judge(status: int, retry_after: str | None, now: float) -> Delivery:

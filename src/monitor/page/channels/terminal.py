@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from monitor.page.render import render
 from monitor.page.types import Delivery
+from monitor.page.voice import Voice
 
 if TYPE_CHECKING:
     from monitor.page.types import Page
@@ -19,14 +20,15 @@ class TerminalNotifier:
     name = "terminal"
     exactly_once = False
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, voice: Voice | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
         self._lock = asyncio.Lock()
+        self._voice = voice or Voice()
 
     async def send(self, page: Page) -> Delivery:
         """Write the page; what the stream's encoding lacks becomes a question mark."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        text = (render(page) + "\n\n").encode(encoding, "replace").decode(encoding)
+        text = (render(page, reader=self._voice.reader(page)) + "\n\n").encode(encoding, "replace").decode(encoding)
         async with self._lock:
             try:
                 await asyncio.to_thread(self._write, text)

@@ -13,6 +13,7 @@ from monitor.page.facts import iso
 from monitor.page.render import headline, render
 from monitor.page.signature import HEADER, sign
 from monitor.page.types import Delivery
+from monitor.page.voice import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,7 @@ class WebhookNotifier:
         name: str = "webhook",
         timeout_s: float = 10.0,
         clock: Clock | None = None,
+        voice: Voice | None = None,
     ) -> None:
         for endpoint in (*endpoints.values(), *((default,) if default else ())):
             if not endpoint.secrets or not all(endpoint.secrets):
@@ -53,13 +55,14 @@ class WebhookNotifier:
         self._default = default
         self._client = HttpClient(timeout_s)
         self._clock = clock or WallClock()
+        self._voice = voice or Voice()
 
     async def send(self, page: Page) -> Delivery:
         """Post once."""
         endpoint = self._endpoints.get(page.recipient, self._default)
         if endpoint is None:
             return Delivery("refused", "no endpoint is configured for this recipient")
-        body = body_of(page)
+        body = body_of(page, self._voice)
         now = self._clock.now()
         headers = {
             "Content-Type": "application/cloudevents+json",
@@ -84,8 +87,9 @@ class WebhookNotifier:
         await self._client.close()
 
 
-def body_of(page: Page) -> bytes:
+def body_of(page: Page, voice: Voice) -> bytes:
     """Return the request's body: a CloudEvent 1.0 in structured mode. The same bytes for each try of a page."""
+    reader = voice.reader(page)
     return msgspec.json.encode(
         {
             "specversion": "1.0",
@@ -106,8 +110,9 @@ def body_of(page: Page) -> bytes:
                 "sequence": page.sequence,
                 "decided_at": page.decided_at,
                 "created_at": page.created_at,
-                "headline": headline(page),
-                "text": render(page),
+                "headline": headline(page, reader),
+                "text": render(page, reader=reader),
+                "links": {link.name: link.url for link in voice.content(page).links},
                 "facts": page.facts,
             },
         }
