@@ -22,10 +22,11 @@ from monitor.config import ConfigError, RouteError, Settings, directory_of, find
 from monitor.mention import FileError
 from monitor.page.dispatcher import check_receivers
 from monitor.page.worker import notifiers_of
-from monitor.sentiment import ModelError, load_scorer
+from monitor.sentiment import ModelError
 from monitor.store import Store, StoreError, WatchStore
 from monitor.stream.embedded import BrokerError
 from monitor.stream.identity import connected, topic_identities
+from monitor.stream.model import scorer_of
 from monitor.stream.offsets import standings
 from monitor.stream.topics import TopicError, client_options, topic_plans, verify
 
@@ -120,14 +121,7 @@ def _model(settings: Settings) -> list[Finding]:
         return [Finding("FAIL", "model", f"{model.path} holds no weights (model.json): correct model.path")]
     began = time.monotonic()
     try:
-        scorer = load_scorer(
-            model.name,
-            threads=model.threads,
-            runtime=model.runtime,
-            vectors=model.vectors,
-            causes=model.causes,
-            cache_bytes=0,
-        )
+        scorer = scorer_of(settings)
         reading = scorer.read(["Two hours on hold, and then they hung up."])[0]
     except (ModelError, FileError) as error:
         return [Finding("FAIL", "model", str(error))]

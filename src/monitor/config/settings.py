@@ -163,6 +163,8 @@ class ModelSettings(Section):
     """Memory for readings of texts already read; 0 keeps none."""
     vectors: bool = False
     """Readings carry their embedding (768 bytes each)."""
+    shadow: Path | None = None
+    """A folder of a second model, weights or a checkpoint: it reads some texts along, and how it differs is told."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

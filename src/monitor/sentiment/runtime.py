@@ -106,7 +106,7 @@ class OnnxScorer:
         logits, complaints, vectors = self.infer(told)
         causes = self._causes.read(vectors.astype(np.float32), told) if self._causes else None
         shares = self.card.calibration.sentiment(logits)
-        risks = self.card.calibration.complaint(complaints)
+        risks = self.card.calibration.complaint(complaints, logits)
         out = [Reading(model=self.name, lang=one.lang, unread=one.unread) for one in judged]
         for line, i in enumerate(wanted):
             one = judged[i]

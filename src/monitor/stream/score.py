@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from monitor.brand.any import AnyBrand
     from monitor.brand.match import BrandMatcher
     from monitor.clock import Clock
+    from monitor.sentiment.reading import Reading
     from monitor.sentiment.scorer import Scorer
 
 TICK_HEADER = "monitor-tick"
@@ -81,6 +82,9 @@ class ScoreEvents:
 
     def round(self, *, mentions: int, model_s: float, total_s: float) -> None:
         """A round was read and sent."""
+
+    def read(self, readings: Sequence[Reading]) -> None:
+        """The model read so many texts, in this way."""
 
     def lag(self, partition: int, records: int, seconds: float) -> None:
         """How far behind the end of a partition the worker is."""
@@ -306,6 +310,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._round_size = next_round(
             self._round_size, len(current.items), current.model_s, most=self.settings.round_size
         )
+        self._events.read(readings)
         for (number, item), reading in zip(wanted, readings, strict=True):
             current.items[number] = with_reading(item, reading)
 

@@ -22,9 +22,12 @@ from monitor.config import directory_of
 from monitor.engine import EngineSettings
 from monitor.engine.changes import Act, Crossing, Merge
 from monitor.escalation.rules import default_rules
-from monitor.sentiment import CachedScorer, load_scorer
+from monitor.sentiment import CachedScorer
+from monitor.sentiment.drift import Drift
+from monitor.sentiment.shadow import ShadowedScorer
 from monitor.store import Store, WatchStore
 from monitor.stream.embedded import BrokerError
+from monitor.stream.model import scorer_of
 from monitor.stream.score import ScoreEvents, ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from monitor.config import Settings
     from monitor.engine import Changes
+    from monitor.sentiment.reading import Reading
     from monitor.sentiment.scorer import Scorer
     from monitor.stream.identity import TopicIdentity
     from monitor.telemetry import Health, Worker
@@ -84,16 +88,7 @@ async def score(settings: Settings, worker: Worker) -> None:
     health.need("model", "topics", "assigned")
     tree = tree_of(settings)
     matcher = BrandMatcher(tree) if settings.brands is not None else AnyBrand()
-    model = settings.model
-    scorer = await asyncio.to_thread(
-        load_scorer,
-        model.name,
-        threads=model.threads,
-        runtime=model.runtime,
-        vectors=model.vectors,
-        causes=model.causes,
-        cache_bytes=int(model.cache_mb * (1 << 20)),
-    )
+    scorer = await asyncio.to_thread(scorer_of, settings, worker.metrics.score)
     worker.metrics.score.loaded.labels(scorer.name, scorer.runtime).set(1)
     health.ready("model")
     topics = await _topics(settings, worker)
@@ -187,7 +182,8 @@ class _ScoreTelemetry(ScoreEvents):
     def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer) -> None:
         self._metrics = metrics
         self._health = health
-        self._scorer = scorer
+        self._cache = scorer.inner if isinstance(scorer, ShadowedScorer) else scorer
+        self._drift = Drift()
         self._hits = self._misses = 0
 
     def taken(self, outcome: str, n: int, source: str = "") -> None:
@@ -202,11 +198,20 @@ class _ScoreTelemetry(ScoreEvents):
         if mentions:
             self._metrics.round_size.observe(mentions)
             self._metrics.model.observe(model_s)
-        if isinstance(self._scorer, CachedScorer):
-            hits, misses = self._scorer.hits, self._scorer.misses
+        if isinstance(self._cache, CachedScorer):
+            hits, misses = self._cache.hits, self._cache.misses
             self._metrics.cache.labels("hit").inc(hits - self._hits)
             self._metrics.cache.labels("miss").inc(misses - self._misses)
             self._hits, self._misses = hits, misses
+
+    def read(self, readings: Sequence[Reading]) -> None:
+        self._drift.see(readings)
+        if self._drift.unread is not None:
+            self._metrics.unread.set(self._drift.unread)
+        if self._drift.confidence is not None:
+            self._metrics.confidence.set(self._drift.confidence)
+        for name, share in self._drift.shares.items():
+            self._metrics.shares.labels(name).set(share)
 
     def lag(self, partition: int, records: int, seconds: float) -> None:
         self._metrics.lag_records.labels(str(partition)).set(records)

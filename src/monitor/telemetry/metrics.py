@@ -95,6 +95,37 @@ class ScoreMetrics:
             ["model", "runtime"],
             registry=registry,
         )
+        self.unread = Gauge(
+            "monitor_reading_unread_share",
+            "Share of about the last 1,000 texts that no model could read.",
+            registry=registry,
+        )
+        self.confidence = Gauge(
+            "monitor_reading_confidence",
+            "Mean probability of the label given, of about the last 1,000 texts.",
+            registry=registry,
+        )
+        self.shares = Gauge(
+            "monitor_reading_share",
+            "Share of about the last 1,000 texts read, by class: negative, neutral, positive; and complaint.",
+            ["class"],
+            registry=registry,
+        )
+        self.shadow = Counter(
+            "monitor_shadow_texts_total", "Texts that the shadow model read along.", ["shadow"], registry=registry
+        )
+        self.shadow_differs = Counter(
+            "monitor_shadow_differs_total",
+            "Of them, those of which it says something else: label, complaint, cause, unread.",
+            ["shadow", "what"],
+            registry=registry,
+        )
+        self.shadow_gap = Counter(
+            "monitor_shadow_complaint_gap_total",
+            "Sum of the absolute differences of the complaint's probability.",
+            ["shadow"],
+            registry=registry,
+        )
         self.cache = Counter(
             "monitor_cache_lookups_total", "Texts looked up in the cache of readings.", ["result"], registry=registry
         )
