@@ -65,7 +65,7 @@ class Calibration(Struct, frozen=True):
         """Return probabilities (n,) of logits (n,) and the sentiment's logits (n, 3)."""
         mixed: NDArray[np.float32] = logits + np.float32(self.complaint_share) * self.negative_odds(sentiment)
         scaled: NDArray[np.float32] = np.clip(mixed / self.complaint_temperature + self.complaint_bias, -30, 30)
-        out: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled))
+        out: NDArray[np.float32] = np.reciprocal(np.exp(-scaled) + np.float32(1))
         return out
 
     def negative_odds(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
