@@ -61,12 +61,16 @@ class Channel:
 class Counts:
     def __init__(self):
         self.deliveries, self.settled, self.repeats, self.errors = Counter(), Counter(), Counter(), Counter()
+        self.pages = {}
 
     def on_delivery(self, channel, outcome, seconds):
         self.deliveries[outcome] += 1
 
     def on_settled(self, channel, status, seconds):
         self.settled[status] += 1
+
+    def on_page(self, page, status, now):
+        self.pages[page.key] = status
 
     def on_repeat(self, channel):
         self.repeats[channel] += 1

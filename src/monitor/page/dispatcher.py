@@ -44,6 +44,10 @@ class Meter(Protocol):
         """Count a page that is settled (see `outbox.Settled`), and how long after it was made."""
         ...
 
+    def on_page(self, page: Page, status: str, now: float) -> None:
+        """Count a settled page by what it says; `now` is real time."""
+        ...
+
     def on_repeat(self, channel: str) -> None:
         """Count a page that may have arrived and goes out again, marked."""
         ...
@@ -60,6 +64,9 @@ class NoMeter:
         """Count nothing."""
 
     def on_settled(self, channel: str, status: str, seconds: float) -> None:
+        """Count nothing."""
+
+    def on_page(self, page: Page, status: str, now: float) -> None:
         """Count nothing."""
 
     def on_repeat(self, channel: str) -> None:
@@ -250,6 +257,7 @@ class Dispatcher:
                 self._meter.on_repeat(page.channel)
             return
         self._meter.on_settled(page.channel, fate.status, now - page.created_at)
+        self._meter.on_page(page, fate.status, now)
         if fate.status in {"gave_up", "refused", "in_doubt"}:
             log.error("page_not_delivered", status=fate.status, age=round(now - page.created_at, 1))
         else:

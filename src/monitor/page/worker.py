@@ -7,6 +7,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
 from monitor import __version__
 from monitor.config import (
     AlertmanagerChannel,
@@ -31,7 +33,9 @@ from monitor.page.links import Linker
 from monitor.page.readers import Reader, Readers
 from monitor.page.voice import Voice
 from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store
+from monitor.store.figures import read_figures
 from monitor.telemetry import run_worker
+from monitor.telemetry.metrics import PAGE_IN_TIME_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,13 +46,17 @@ if TYPE_CHECKING:
     from monitor.incident import Incident
     from monitor.page.outbox import Outbox
     from monitor.page.policy import Policy
-    from monitor.page.types import Notifier
+    from monitor.page.types import Notifier, Page
+    from monitor.store.figures import Figures
     from monitor.telemetry import Worker
     from monitor.telemetry.health import Health
     from monitor.telemetry.metrics import PageMetrics
 
 STORE_PATIENCE_S = 60.0
 """How long a store that is locked or away is waited for at the start."""
+
+FIGURES_S = 10.0
+"""Seconds between two looks at the incidents."""
 
 LOOK_S = 2.0
 """Seconds between two looks at the outbox's depth and at the dispatcher's progress."""
@@ -96,7 +104,7 @@ async def dispatch(
     try:
         await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
         outbox = OutboxStore(store)
-        meter = PageMeter(worker.metrics.pages)
+        meter = PageMeter(worker.metrics.pages, live=settings.time.mode == "live")
         dispatcher = Dispatcher(outbox, notifiers, clock=clock, policy=policy, meter=meter)
         worker.health.ready("store")
         async with asyncio.TaskGroup() as tasks:
@@ -104,6 +112,7 @@ async def dispatch(
             tasks.create_task(_look(outbox, dispatcher, worker.metrics.pages, worker.health, worker.stop))
             follower = Follower(MirrorStore(store), notifiers, clock=clock, meter=meter)
             tasks.create_task(follower.run(worker.stop))
+            tasks.create_task(_figure(store, worker.metrics.pages, worker.stop))
             active = _Active(IncidentStore(store, directory_of(settings)), store)
             for client in alertmanagers.values():
                 tasks.create_task(AlertmanagerFeed(client, active, clock=clock).run(worker.stop))
@@ -210,10 +219,11 @@ class _Active:
 
 
 class PageMeter:
-    """Counts what the dispatcher does."""
+    """Counts what the dispatcher does. `live`: event time is the wall clock's, so that the two may be compared."""
 
-    def __init__(self, metrics: PageMetrics) -> None:
+    def __init__(self, metrics: PageMetrics, *, live: bool = True) -> None:
         self._metrics = metrics
+        self._live = live
 
     def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
         """Count one try."""
@@ -226,6 +236,19 @@ class PageMeter:
         if status == "accepted":
             self._metrics.age.labels(self._metrics.channel(channel)).observe(seconds)
 
+    def on_page(self, page: Page, status: str, now: float) -> None:
+        """Count a settled page by what it says."""
+        metrics = self._metrics
+        rule = str(page.facts.get("incident", {}).get("rule", ""))
+        metrics.reasons.labels(metrics.rule(rule), page.severity, status).inc()
+        if page.purpose == "backlog":
+            return  # held until no partition is behind any more
+        if status != "cancelled":
+            kept = status == "accepted" and now - page.created_at <= PAGE_IN_TIME_S
+            metrics.promises.labels("true" if kept else "false").inc()
+        if status == "accepted" and self._live:
+            metrics.from_published.observe(max(0.0, now - page.decided_at))
+
     def on_repeat(self, channel: str) -> None:
         """Count a page that goes out again."""
         self._metrics.repeats.labels(self._metrics.channel(channel)).inc()
@@ -233,6 +256,29 @@ class PageMeter:
     def on_error(self, error: str) -> None:
         """Count an error."""
         self._metrics.errors.labels(self._metrics.error(error)).inc()
+
+
+async def _figure(store: Store, metrics: PageMetrics, stop: asyncio.Event) -> None:
+    """Show now and then what only the store knows."""
+    shown: set[tuple[str, str]] = set()
+
+    def read() -> Figures:
+        with store.engine.connect().execution_options(read_only=True) as connection:
+            return read_figures(connection, late_before=time.time() - PAGE_IN_TIME_S)
+
+    while not stop.is_set():
+        with contextlib.suppress(DBAPIError):  # the store is away: `_look` says so
+            figures = await store.run(read)
+            metrics.late.set(figures.late)
+            metrics.incident_events.values = figures.events
+            metrics.lead_time.replace(figures.leads)
+            for severity, state in shown - figures.incidents.keys():
+                metrics.incidents.labels(severity, state).set(0)
+            for (severity, state), number in figures.incidents.items():
+                metrics.incidents.labels(severity, state).set(number)
+            shown |= figures.incidents.keys()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), FIGURES_S)
 
 
 async def _look(

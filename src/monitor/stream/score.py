@@ -26,7 +26,7 @@ from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from monitor.brand.any import AnyBrand
@@ -92,8 +92,11 @@ class ScoreEvents:
     def progress(self) -> None:
         """Something moved: the worker is alive."""
 
-    def assigned(self, partitions: int) -> None:
-        """The worker owns so many partitions of `mentions` now."""
+    def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
+        """Mentions are in `readings`, so long after their append; `newest` is each source's last append."""
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """The worker owns these partitions of `mentions` now."""
 
     def retry(self, what: str) -> None:
         """Something was tried again."""
@@ -131,6 +134,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._events = events or ScoreEvents()
         self._read_to: dict[int, float] = {}  # per partition, the observed time of the last record
         self._ticked_at = 0.0
+        self._lag_told_at = 0.0
         self._sending: asyncio.Task[None] | None = None
         self._generation = 0
         self._round_size = min(LEAST_ROUND, settings.round_size)
@@ -224,6 +228,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if wait == 0.0 or (not batches and not current.items):
                 break
         self._live_ticks(current)
+        self._tell_lag()
         self._events.progress()
         return current if current.items or current.ticks or current.offsets else None
 
@@ -268,19 +273,31 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         if not self.settings.live or now - self._ticked_at < TICK_S:
             return
         self._ticked_at = now
+        for partition, lag in self._lags():
+            at = now if lag == 0 else self._read_to.get(partition)
+            if at is not None:
+                current.ticks.append((len(current.items), partition, at))
+
+    def _tell_lag(self) -> None:
+        """Once a second say how far behind the end of each partition this worker is."""
+        now = self._clock.now()
+        if now - self._lag_told_at < TICK_S:
+            return
+        self._lag_told_at = now
+        for partition, lag in self._lags():
+            at = self._read_to.get(partition)
+            self._events.lag(partition, lag, 0.0 if lag == 0 or at is None else max(0.0, now - at))
+
+    def _lags(self) -> Iterator[tuple[int, int]]:
+        """Yield each partition owned with the number of records behind its end, where that is known."""
         for tp in sorted(self._consumer.assignment()):
             try:
                 end = self._consumer.highwater(tp)
                 read_to = self._position(tp)
             except IllegalStateError:
                 continue
-            if end is None or read_to is None:
-                continue
-            lag = max(0, end - read_to)
-            at = now if lag == 0 else self._read_to.get(tp.partition)
-            self._events.lag(tp.partition, lag, 0.0 if lag == 0 or at is None else max(0.0, now - at))
-            if at is not None:
-                current.ticks.append((len(current.items), tp.partition, at))
+            if end is not None and read_to is not None:
+                yield tp.partition, max(0, end - read_to)
 
     def _position(self, tp: TopicPartition) -> int | None:
         state = self._consumer._subscription.subscription  # noqa: SLF001 -- position() would wait for the broker
@@ -340,6 +357,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         sends += [self._send_dead(record, dead, generation) for record, dead in current.dead]
         sent = await asyncio.gather(*sends)
         if all(sent) and generation == self._generation:
+            self._tell_arrived(current)
             await self._commit(current.offsets)
         self._tell(current)
         self._events.progress()
@@ -394,6 +412,18 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         except KafkaError:
             self._events.retry("commit")  # the next round's commit says it too
 
+    def _tell_arrived(self, current: _Round) -> None:
+        now = self._clock.now()
+        newest: dict[str, float] = {}
+        for item in current.items:
+            if isinstance(item, Read):
+                source, appended = item.mention.source, item.origin.appended_at
+                newest[source] = max(appended, newest.get(source, 0.0))
+        self._events.arrived(
+            [max(0.0, now - (item.origin if isinstance(item, Read) else item).appended_at) for item in current.items],
+            newest,
+        )
+
     def _tell(self, current: _Round) -> None:
         counts = Counter(
             ("read" if item.hits else "no_brand", item.mention.source)
@@ -419,7 +449,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Note what is owned."""
-        self._events.assigned(len(list(assigned)))
+        self._events.assigned(sorted(tp.partition for tp in assigned))
 
 
 def next_round(size: int, mentions: int, model_s: float, *, most: int) -> int:

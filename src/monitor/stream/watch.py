@@ -18,6 +18,7 @@ import faust
 import msgspec
 import structlog
 from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
 from msgspec import Struct
 
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
@@ -25,8 +26,6 @@ from monitor.store import PartitionState, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from faust.types import TP
 
     from monitor.brand.tree import BrandTree
     from monitor.clock import Clock
@@ -50,6 +49,9 @@ IDLE_COMMIT_S = 5.0
 
 STOP_S = 6.0
 """Real seconds in which the record under way is committed and Faust stops."""
+
+LOOK_S = 2.0
+"""Real seconds between two looks at how far behind the worker is."""
 
 _log = structlog.get_logger("monitor.stream.watch")
 
@@ -98,6 +100,9 @@ class WatchEvents:
 
     def idle(self) -> None:
         """All that was taken is done: nothing is expected to move until more comes."""
+
+    def lag(self, partition: int, records: int) -> None:
+        """How many records behind the end of a partition the worker is."""
 
 
 class _Owned(Struct):
@@ -181,8 +186,10 @@ class Watcher:
         self._ended = asyncio.get_running_loop().create_future()
         app = self._app()
         stopping = asyncio.create_task(stop.wait())
+        looking: asyncio.Task[None] | None = None
         try:
             await app.start()
+            looking = asyncio.create_task(self._look(app))
             crashed = asyncio.create_task(_crash_of(app))
             waited: set[asyncio.Future[Any]] = {self._ended, stopping, crashed}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -193,7 +200,19 @@ class Watcher:
                 crashed.result()
         finally:
             stopping.cancel()
+            if looking is not None:
+                looking.cancel()
             await self._stop(app)
+
+    async def _look(self, app: Any) -> None:
+        """Say again and again how far behind the worker is, also while the store keeps it waiting."""
+        while True:
+            for partition, owned in list(self._owned.items()):
+                with contextlib.suppress(Exception):  # a rebalance takes the consumer's partitions away in between
+                    end = app.consumer.highwater(TP(self.settings.readings, partition))
+                    if end is not None:
+                        self._events.lag(partition, max(0, end - owned.position))
+            await asyncio.sleep(LOOK_S)
 
     async def _stop(self, app: Any) -> None:
         """Let the record under way be committed, then leave: the store knows where whoever comes next reads on.

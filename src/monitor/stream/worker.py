@@ -34,7 +34,7 @@ from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
 from monitor.telemetry import run_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from monitor.config import Settings
     from monitor.engine import Changes
@@ -116,8 +116,9 @@ async def score(settings: Settings, worker: Worker) -> None:
         matcher,
         WallClock(),
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
-        _ScoreTelemetry(worker.metrics.score, health, scorer),
+        _ScoreTelemetry(worker.metrics.score, health, scorer, names.mentions),
     )
+    worker.metrics.score.round_limit.set(scoring.settings.round_size)
     _log.info("score_started", model=scorer.name, runtime=scorer.runtime, brands=str(settings.brands or "any"))
     await scoring.run(worker.stop)
 
@@ -157,7 +158,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
             tree,
             default_rules(),
             WallClock(),
-            _WatchTelemetry(worker.metrics.watch, health, live=settings.time.mode == "live"),
+            _WatchTelemetry(worker.metrics.watch, health, readings.topic, live=settings.time.mode == "live"),
         )
         _log.info("watch_started", partitions=readings.partitions)
         await watcher.run(worker.stop)
@@ -179,11 +180,14 @@ async def _topics(settings: Settings, worker: Worker) -> dict[str, TopicIdentity
 
 
 class _ScoreTelemetry(ScoreEvents):
-    def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer) -> None:
+    def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer, topic: str) -> None:
         self._metrics = metrics
         self._health = health
         self._cache = scorer.inner if isinstance(scorer, ShadowedScorer) else scorer
         self._drift = Drift()
+        self._topic = topic
+        self._owned: set[int] = set()
+        self._newest: dict[str, float] = {}
         self._hits = self._misses = 0
 
     def taken(self, outcome: str, n: int, source: str = "") -> None:
@@ -214,16 +218,28 @@ class _ScoreTelemetry(ScoreEvents):
             self._metrics.shares.labels(name).set(share)
 
     def lag(self, partition: int, records: int, seconds: float) -> None:
-        self._metrics.lag_records.labels(str(partition)).set(records)
-        self._metrics.lag_seconds.labels(str(partition)).set(seconds)
+        if partition in self._owned:
+            self._metrics.lag_records.labels(self._topic, str(partition)).set(records)
+            self._metrics.lag_seconds.labels(str(partition)).set(seconds)
+
+    def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
+        self._metrics.read_seconds.observe(seconds)
+        for source, at in newest.items():
+            label = self._metrics.source(source)
+            self._newest[label] = max(at, self._newest.get(label, 0.0))
+            self._metrics.last_mention.labels(label).set(self._newest[label])
 
     def progress(self) -> None:
         self._health.beat("score")
 
-    def assigned(self, partitions: int) -> None:
-        self._metrics.partitions.set(partitions)
+    def assigned(self, partitions: Sequence[int]) -> None:
+        for gone in self._owned.difference(partitions):  # what another worker owns must not be told here for ever
+            self._metrics.lag_records.remove(self._topic, str(gone))
+            self._metrics.lag_seconds.remove(str(gone))
+        self._owned = set(partitions)
+        self._metrics.partitions.set(len(partitions))
         self._health.ready("assigned")
-        _log.info("assigned", worker="score", partitions=partitions)
+        _log.info("assigned", worker="score", partitions=len(partitions))
 
     def retry(self, what: str) -> None:
         self._metrics.retries.labels(self._metrics.what(what)).inc()
@@ -232,8 +248,10 @@ class _ScoreTelemetry(ScoreEvents):
 
 
 class _WatchTelemetry(WatchEvents):
-    def __init__(self, metrics: WatchMetrics, health: Health, *, live: bool) -> None:
+    def __init__(self, metrics: WatchMetrics, health: Health, topic: str, *, live: bool) -> None:
         self._live = live
+        self._topic = topic
+        self._owned: set[int] = set()
         self._metrics = metrics
         self._health = health
 
@@ -275,7 +293,16 @@ class _WatchTelemetry(WatchEvents):
         self._metrics.poison.inc()
         _log.error("reading_unreadable", partition=partition)
 
+    def lag(self, partition: int, records: int) -> None:
+        if partition in self._owned:
+            self._metrics.lag_records.labels(self._topic, str(partition)).set(records)
+
     def assigned(self, partitions: Sequence[int], stories: int) -> None:
+        for gone in self._owned.difference(partitions):  # what another worker owns must not be told here for ever
+            self._metrics.lag_records.remove(self._topic, str(gone))
+            self._metrics.event_lag.remove(str(gone))
+            self._metrics.behind.remove(str(gone))
+        self._owned = set(partitions)
         self._metrics.partitions.set(len(partitions))
         self._metrics.stories.set(stories)
         self._health.ready("assigned")

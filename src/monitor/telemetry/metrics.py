@@ -10,12 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from monitor.telemetry.bulk import BulkHistogram
 from monitor.telemetry.labels import Bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from monitor.telemetry.health import Health
 
@@ -25,6 +26,11 @@ SOURCES = (
 )
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 LONG_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
+LEAD_SECONDS = (0.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 259200.0)
+READ_IN_TIME_S = 5.0
+"""A mention is read in time if it is in `readings` so long after its append to `mentions`."""
+PAGE_IN_TIME_S = 30.0
+"""A page is in time if a receiver took it so long after it was decided."""
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -46,14 +52,24 @@ class Metrics:
         self.registry.register(_Ages(health.ages))
 
     @cached_property
+    def lag_records(self) -> Gauge:
+        """Shown by whoever reads a topic."""
+        return Gauge(
+            "monitor_kafka_lag_records",
+            "Records not read yet, by topic and partition, of the partitions that this worker owns.",
+            ["topic", "partition"],
+            registry=self.registry,
+        )
+
+    @cached_property
     def score(self) -> ScoreMetrics:
         """The scoring worker's numbers."""
-        return ScoreMetrics(self.registry)
+        return ScoreMetrics(self.registry, self.lag_records)
 
     @cached_property
     def watch(self) -> WatchMetrics:
         """The watching worker's numbers."""
-        return WatchMetrics(self.registry)
+        return WatchMetrics(self.registry, self.lag_records)
 
     @cached_property
     def pages(self) -> PageMetrics:
@@ -64,7 +80,7 @@ class Metrics:
 class ScoreMetrics:
     """From `mentions` to `readings`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, lag_records: Gauge) -> None:
         self.mentions = Counter(
             "monitor_mentions_total",
             "Mentions taken, by what became of them (read, dead, no_brand) and by source.",
@@ -129,9 +145,22 @@ class ScoreMetrics:
         self.cache = Counter(
             "monitor_cache_lookups_total", "Texts looked up in the cache of readings.", ["result"], registry=registry
         )
-        self.lag_records = Gauge(
-            "monitor_kafka_lag_records", "Records of `mentions` not read yet.", ["partition"], registry=registry
+        self.read_seconds = BulkHistogram(
+            "monitor_read_seconds",
+            "Seconds from a mention's append to Kafka until its reading was acknowledged.",
+            buckets=LONG_SECONDS,
+            registry=registry,
         )
+        self.round_limit = Gauge(
+            "monitor_score_round_limit_mentions", "The most mentions that a round takes.", registry=registry
+        )
+        self.last_mention = Gauge(
+            "monitor_source_last_mention_timestamp_seconds",
+            "When the newest mention of each source was appended to Kafka.",
+            ["source"],
+            registry=registry,
+        )
+        self.lag_records = lag_records
         self.lag_seconds = Gauge(
             "monitor_score_lag_seconds",
             "How long ago the next record to be read was appended.",
@@ -152,7 +181,7 @@ class ScoreMetrics:
 class WatchMetrics:
     """From `readings` to stories, incidents and the outbox."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, lag_records: Gauge) -> None:
         self.mentions = Counter(
             "monitor_watched_total",
             "Mentions accounted for in the store, by account (stored, repeated, orphan, too_old, ...).",
@@ -181,6 +210,7 @@ class WatchMetrics:
             ["action", "severity", "kind"],
             registry=registry,
         )
+        self.lag_records = lag_records
         self.crossings = Counter("monitor_crossings_total", "Stories that crossed their viral line.", registry=registry)
         self.merges = Counter("monitor_story_merges_total", "Stories that went into another.", registry=registry)
         self.event_lag = Gauge(
@@ -228,6 +258,47 @@ class PageMetrics:
             buckets=LONG_SECONDS,
             registry=registry,
         )
+        self.reasons = Counter(
+            "monitor_page_reasons_total",
+            "Pages settled, by the rule that asked for them, severity and outcome.",
+            ["rule", "severity", "outcome"],
+            registry=registry,
+        )
+        self.from_published = Histogram(
+            "monitor_publish_to_page_seconds",
+            "Seconds from the publishing of what tipped the decision until a receiver took the page.",
+            buckets=LONG_SECONDS,
+            registry=registry,
+        )
+        self.promises = Counter(
+            "monitor_page_promises_total",
+            f"Pages settled that were to go out at once, by whether a receiver took them within {PAGE_IN_TIME_S:g} s.",
+            ["kept"],
+            registry=registry,
+        )
+        for kept in ("true", "false"):
+            self.promises.labels(kept)
+        self.late = Gauge(
+            "monitor_outbox_late_pages",
+            f"Pages in the outbox that were to go out at once, {PAGE_IN_TIME_S:g} s ago or earlier.",
+            registry=registry,
+        )
+        self.incidents = Gauge(
+            "monitor_incidents",
+            "Incidents in the store, by severity and state.",
+            ["severity", "state"],
+            registry=registry,
+        )
+        self.incident_events = _Totals(
+            "monitor_incident_events", "What happened to incidents, by kind: dismissed ones were false alarms.", "kind"
+        )
+        registry.register(self.incident_events)
+        self.lead_time = BulkHistogram(
+            "monitor_lead_time_seconds",
+            "From an incident's first page to its story's crossing of the viral line, of stories that crossed it.",
+            buckets=LEAD_SECONDS,
+            registry=registry,
+        )
         self.repeats = Counter(
             "monitor_page_repeats_total",
             "Pages sent again that may have arrived before.",
@@ -242,7 +313,25 @@ class PageMetrics:
             "monitor_outbox_oldest_seconds", "How long the oldest of them has waited; 0 without any.", registry=registry
         )
         self.error = Bounded(room=30)
+        self.rule = Bounded(room=50)
         self.channel = Bounded(room=100)
+
+
+class _Totals:
+    """Counters whose totals the store remembers: `values` by the one label."""
+
+    def __init__(self, name: str, about: str, label: str) -> None:
+        self._name, self._about, self._label = name, about, label
+        self.values: Mapping[str, int] = {}
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        return [CounterMetricFamily(self._name, self._about, labels=[self._label])]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._about, labels=[self._label])
+        for name, total in self.values.items():
+            family.add_metric([name], total)
+        return [family]
 
 
 class _Ages:
