@@ -64,6 +64,19 @@ format: $(VENV)/.dev  ## mend style
 types: $(VENV)/.dev  ## check types
 	@$(BIN)/mypy
 
+# In an environment of their own: they want other versions of some packages than the product does.
+.venv-checks/.made: $(VENV)/.made tools/checks.txt
+	@$(BIN)/python -m venv --clear .venv-checks
+	@.venv-checks/bin/python -m pip --disable-pip-version-check -qq install --requirement tools/checks.txt
+	@touch $@
+
+.PHONY: checks
+checks: .venv-checks/.made  ## install what holds deploy/ and k8s/ against their schemas (500 MB); make test uses it
+
+.PHONY: rules
+rules: $(VENV)/.base  ## write the rules for Prometheus anew; RUNBOOKS=URL where docs/runbooks is served
+	@$(BIN)/python tools/rules.py $(if $(RUNBOOKS),--runbooks '$(RUNBOOKS)')
+
 .PHONY: bench
 bench: $(VENV)/.base  ## measure throughput, cost, seconds to a page, memory
 	@$(BIN)/python bench/pipeline.py $(ARGS)
@@ -82,4 +95,4 @@ lock: $(VENV)/.made  ## write the lock files anew
 
 .PHONY: clean
 clean:  ## take away what was installed and what the demo left
-	@rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-checks demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

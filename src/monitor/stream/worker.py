@@ -118,6 +118,7 @@ async def score(settings: Settings, worker: Worker) -> None:
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
         _ScoreTelemetry(worker.metrics.score, health, scorer, names.mentions),
     )
+    worker.metrics.reading.partitions.labels(names.mentions).set(mentions.partitions)
     worker.metrics.score.round_limit.set(scoring.settings.round_size)
     _log.info("score_started", model=scorer.name, runtime=scorer.runtime, brands=str(settings.brands or "any"))
     await scoring.run(worker.stop)
@@ -160,6 +161,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
             WallClock(),
             _WatchTelemetry(worker.metrics.watch, health, readings.topic, live=settings.time.mode == "live"),
         )
+        worker.metrics.reading.partitions.labels(readings.topic).set(readings.partitions)
         _log.info("watch_started", partitions=readings.partitions)
         await watcher.run(worker.stop)
     finally:
@@ -219,7 +221,7 @@ class _ScoreTelemetry(ScoreEvents):
 
     def lag(self, partition: int, records: int, seconds: float) -> None:
         if partition in self._owned:
-            self._metrics.lag_records.labels(self._topic, str(partition)).set(records)
+            self._metrics.reading.lag.labels(self._topic, str(partition)).set(records)
             self._metrics.lag_seconds.labels(str(partition)).set(seconds)
 
     def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
@@ -234,10 +236,10 @@ class _ScoreTelemetry(ScoreEvents):
 
     def assigned(self, partitions: Sequence[int]) -> None:
         for gone in self._owned.difference(partitions):  # what another worker owns must not be told here for ever
-            self._metrics.lag_records.remove(self._topic, str(gone))
+            self._metrics.reading.lag.remove(self._topic, str(gone))
             self._metrics.lag_seconds.remove(str(gone))
         self._owned = set(partitions)
-        self._metrics.partitions.set(len(partitions))
+        self._metrics.reading.owned.labels(self._topic).set(len(partitions))
         self._health.ready("assigned")
         _log.info("assigned", worker="score", partitions=len(partitions))
 
@@ -295,15 +297,15 @@ class _WatchTelemetry(WatchEvents):
 
     def lag(self, partition: int, records: int) -> None:
         if partition in self._owned:
-            self._metrics.lag_records.labels(self._topic, str(partition)).set(records)
+            self._metrics.reading.lag.labels(self._topic, str(partition)).set(records)
 
     def assigned(self, partitions: Sequence[int], stories: int) -> None:
         for gone in self._owned.difference(partitions):  # what another worker owns must not be told here for ever
-            self._metrics.lag_records.remove(self._topic, str(gone))
+            self._metrics.reading.lag.remove(self._topic, str(gone))
             self._metrics.event_lag.remove(str(gone))
             self._metrics.behind.remove(str(gone))
         self._owned = set(partitions)
-        self._metrics.partitions.set(len(partitions))
+        self._metrics.reading.owned.labels(self._topic).set(len(partitions))
         self._metrics.stories.set(stories)
         self._health.ready("assigned")
         _log.info("assigned", worker="watch", partitions=len(partitions), stories=stories)

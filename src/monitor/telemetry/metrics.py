@@ -52,24 +52,19 @@ class Metrics:
         self.registry.register(_Ages(health.ages))
 
     @cached_property
-    def lag_records(self) -> Gauge:
-        """Shown by whoever reads a topic."""
-        return Gauge(
-            "monitor_kafka_lag_records",
-            "Records not read yet, by topic and partition, of the partitions that this worker owns.",
-            ["topic", "partition"],
-            registry=self.registry,
-        )
+    def reading(self) -> ReadingMetrics:
+        """The numbers of whoever reads a topic."""
+        return ReadingMetrics(self.registry)
 
     @cached_property
     def score(self) -> ScoreMetrics:
         """The scoring worker's numbers."""
-        return ScoreMetrics(self.registry, self.lag_records)
+        return ScoreMetrics(self.registry, self.reading)
 
     @cached_property
     def watch(self) -> WatchMetrics:
         """The watching worker's numbers."""
-        return WatchMetrics(self.registry, self.lag_records)
+        return WatchMetrics(self.registry, self.reading)
 
     @cached_property
     def pages(self) -> PageMetrics:
@@ -77,10 +72,26 @@ class Metrics:
         return PageMetrics(self.registry)
 
 
+class ReadingMetrics:
+    """How a worker reads its topic."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "monitor_kafka_lag_records",
+            "Records not read yet, by topic and partition, of the partitions that this worker owns.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.partitions = Gauge("monitor_kafka_partitions", "Partitions of the topic.", ["topic"], registry=registry)
+        self.owned = Gauge(
+            "monitor_kafka_partitions_owned", "Partitions that this worker owns.", ["topic"], registry=registry
+        )
+
+
 class ScoreMetrics:
     """From `mentions` to `readings`."""
 
-    def __init__(self, registry: CollectorRegistry, lag_records: Gauge) -> None:
+    def __init__(self, registry: CollectorRegistry, reading: ReadingMetrics) -> None:
         self.mentions = Counter(
             "monitor_mentions_total",
             "Mentions taken, by what became of them (read, dead, no_brand) and by source.",
@@ -160,15 +171,12 @@ class ScoreMetrics:
             ["source"],
             registry=registry,
         )
-        self.lag_records = lag_records
+        self.reading = reading
         self.lag_seconds = Gauge(
             "monitor_score_lag_seconds",
             "How long ago the next record to be read was appended.",
             ["partition"],
             registry=registry,
-        )
-        self.partitions = Gauge(
-            "monitor_score_partitions", "Partitions of `mentions` that this worker owns.", registry=registry
         )
         self.retries = Counter(
             "monitor_score_retries_total", "What was tried again, by what it was.", ["what"], registry=registry
@@ -181,7 +189,7 @@ class ScoreMetrics:
 class WatchMetrics:
     """From `readings` to stories, incidents and the outbox."""
 
-    def __init__(self, registry: CollectorRegistry, lag_records: Gauge) -> None:
+    def __init__(self, registry: CollectorRegistry, reading: ReadingMetrics) -> None:
         self.mentions = Counter(
             "monitor_watched_total",
             "Mentions accounted for in the store, by account (stored, repeated, orphan, too_old, ...).",
@@ -210,7 +218,7 @@ class WatchMetrics:
             ["action", "severity", "kind"],
             registry=registry,
         )
-        self.lag_records = lag_records
+        self.reading = reading
         self.crossings = Counter("monitor_crossings_total", "Stories that crossed their viral line.", registry=registry)
         self.merges = Counter("monitor_story_merges_total", "Stories that went into another.", registry=registry)
         self.event_lag = Gauge(
@@ -226,9 +234,6 @@ class WatchMetrics:
             registry=registry,
         )
         self.stories = Gauge("monitor_stories", "Stories held in memory.", registry=registry)
-        self.partitions = Gauge(
-            "monitor_watch_partitions", "Partitions of `readings` that this worker owns.", registry=registry
-        )
         self.account = Bounded(room=20)
 
 
