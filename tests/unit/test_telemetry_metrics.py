@@ -52,7 +52,7 @@ def test_no_stream_makes_series_without_end():
         junk = _junk(dice)
         score.taken("read", 1, junk)
         score.dead(junk)
-        score.read([0.1], {junk: 5.0})
+        score.arrived([0.1], {junk: 5.0})
         score.retry(junk)
         changes.account = {junk: 1}
         watch.committed(1, changes, store_s=0.1, engine_s=0.1, clock=5.0)
@@ -90,8 +90,8 @@ def test_a_lost_partition_is_not_shown_any_more():
 def test_a_source_keeps_its_newest_mention():
     metrics = Metrics()
     score = _ScoreTelemetry(metrics.score, Health(), SimpleNamespace(), "mentions")
-    score.read([0.2, 9.0], {"twitter": 50.0})
-    score.read([0.2], {"twitter": 40.0, "blog": 7.0})
+    score.arrived([0.2, 9.0], {"twitter": 50.0})
+    score.arrived([0.2], {"twitter": 40.0, "blog": 7.0})
     value = metrics.registry.get_sample_value
     assert value("monitor_source_last_mention_timestamp_seconds", {"source": "twitter"}) == 50.0
     assert value("monitor_read_seconds_bucket", {"le": "5.0"}) == 2.0
