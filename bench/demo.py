@@ -22,12 +22,16 @@ from monitor.demo.stream import CHATTER
 from monitor.engine.records import id_key
 from monitor.escalation.rules import default_rules
 from monitor.mention import encode
+from monitor.mention.text import safe
 from monitor.oncall.directory import Directory, Recipient, Route
 from monitor.sentiment import load_scorer
 from monitor.simulate import Settings, Simulation, brands_file
 from monitor.store.tables import seen
 
 FIRST_SEED = 1000
+TITLE = 40
+"""Characters of a headline that tell which mention it is."""
+
 _scorer: Any = None
 
 
@@ -39,7 +43,14 @@ def one(seed: int, model: str | None, stories: tuple[str, ...] | None) -> dict[s
     simulation = Simulation(Settings(stories=stories, rate=CHATTER) if stories else Settings(rate=CHATTER), seed=seed)
     tree = BrandTree.load(brands_file())
     routes = Directory.of([Recipient(name="on-call", channels=("x",))], [Route(recipient="on-call", severity="notify")])
-    offline = Offline(tree=tree, matcher=BrandMatcher(tree), scorer=_scorer, rules=default_rules(), routes=routes)
+    offline = Offline(
+        tree=tree,
+        matcher=BrandMatcher(tree),
+        scorer=_scorer,
+        rules=default_rules(),
+        routes=routes,
+        id_retention_s=30 * 86400,
+    )
     began = time.perf_counter()
     mentions = list(simulation.mentions())
     result = offline.run(encode(mention) for mention in mentions)
@@ -52,16 +63,16 @@ def one(seed: int, model: str | None, stories: tuple[str, ...] | None) -> dict[s
     with offline.store.engine.connect() as connection:
         for row in connection.execute(select(seen.c.key, seen.c.story).where(seen.c.story.is_not(None))):
             votes.setdefault(row.story, Counter())[name_of.get(row.key)] += 1
+    titled = {safe(mention.text, TITLE): by_id.get(mention.id) for mention in mentions if mention.text}
     stories_by_name = {story.name: story for story in truth.stories}
     pages = []
     for page in result.pages:
         if page.purpose == "notice" or page.severity not in {"page", "crisis"}:
             continue
-        named = (
-            votes.get(page.story, Counter()).most_common(1)[0][0]
-            if page.kind == "story" and page.story in votes
-            else None
-        )
+        if page.kind == "story":
+            named = votes.get(page.story, Counter([None])).most_common(1)[0][0]
+        else:  # a wave is about the mention that its page is headed by
+            named = titled.get(safe(page.headline, TITLE))
         known = stories_by_name.get(named) if named else None
         lead = known.crossed_at.timestamp() - page.decided_at if known and known.crossed_at else None
         pages.append(

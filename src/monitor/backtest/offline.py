@@ -92,12 +92,14 @@ class Offline:
         store_url: str = "sqlite://",
         batch: int = 256,
         clock: Clock | None = None,
+        id_retention_s: float = 48 * 3600.0,
     ) -> None:
         self.store = Store(store_url)
         self.store.migrate()
         self._now = (clock or WallClock()).now()
         self._watch = WatchStore(self.store, routes)
-        self._engine = PartitionEngine(0, EngineSettings(readings_partitions=1, mode="replay"), tree, rules)
+        settings = EngineSettings(readings_partitions=1, mode="replay", id_retention_s=id_retention_s)
+        self._engine = PartitionEngine(0, settings, tree, rules)
         self._state = PartitionState(TOPIC, 0, "offline", "offline", 1, 0)
         self._watch.begin(self._state)
         self._matcher = matcher

@@ -27,6 +27,9 @@ little different every time."""
 SESSION_MS = 1500
 """The embedded broker lets a group wait half of this before it begins."""
 
+RETENTION_HOURS = 24 * 30
+"""The summary asks to which story each mention went, the week's first ones too."""
+
 ON_CALL = "on-call"
 DESK = "press-desk"
 
@@ -101,7 +104,7 @@ def _configuration(folder: Path, bootstrap: str, webhook: str, brands: Path | No
             "readings_partitions": PARTITIONS,
             "session_timeout_ms": SESSION_MS,
         },
-        "store": {"url": f"sqlite:///{folder.resolve()}/monitor.sqlite"},
+        "store": {"url": f"sqlite:///{folder.resolve()}/monitor.sqlite", "id_retention_hours": RETENTION_HOURS},
         "time": {"mode": "replay"},
         "watch": {"first_start": "beginning"},
         "recipients": [person(ON_CALL), person(DESK)],

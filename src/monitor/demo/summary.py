@@ -31,8 +31,9 @@ def summarise(
     """Return the summary as it is written to a file.
 
     `lead_seconds` runs from the page to the moment when the story crossed its viral line, in the stream's time, less
-    the real seconds that its delivery took; null if it has not crossed it. When that was the `truth` says, where there
-    is one (the story of each mention, by its key): what of a story was not recognised as such counts too.
+    the real seconds that its delivery took; null for a notice, and if it has not crossed it. When that was the `truth`
+    says, where there is one (the story of each mention, by its key): what of a story was not recognised as such counts
+    too.
     """
     with store.engine.connect() as connection:
         account = read_account(connection)
@@ -52,6 +53,7 @@ def summarise(
             crossed_at = incident.crossed_at or crossed.get((incident.umbrella, incident.story))
             if truth is not None:
                 crossed_at = known.get(incident.story)
+        notice = row["purpose"] == "notice"
         delivery_s = max(0.0, receiver.pages[row["key"]].at - row["created_at"])
         sent_at = row["decided_at"] + delivery_s
         pages.append(
@@ -64,7 +66,7 @@ def summarise(
                 "channel": row["channel"],
                 "sent_at": _iso(sent_at),
                 "crossed_at": None if crossed_at is None else _iso(crossed_at),
-                "lead_seconds": None if crossed_at is None else round(crossed_at - sent_at, 1),
+                "lead_seconds": None if crossed_at is None or notice else round(crossed_at - sent_at, 1),
                 "purpose": row["purpose"],
                 "rule": incident.rule if incident is not None else "",
             }
