@@ -141,6 +141,7 @@ _delegate("dead", "monitor.cli.dead:app", "Show or send again what could not be 
 _delegate("offsets", "monitor.cli.offsets:app", "Show where reading goes on, or start anew.", "Operate")
 _delegate("store", "monitor.cli.store:app", "Make or change the store's schema.", "Operate")
 _delegate("incident", "monitor.cli.incidents:app", "Show incidents, and say what is done about them.", "Operate")
+_delegate("page", "monitor.cli.pages:app", "Send a test page.", "Operate")
 _delegate("replay", "monitor.cli.replay:replay", "Publish a file of mentions with its own time.", "Data and models")
 _delegate("simulate", "monitor.simulate.command:simulate", "Simulate a stream of mentions.", "Data and models")
 _delegate("read", "monitor.sentiment.cli:read", "Read a file of mentions with the model.", "Data and models")

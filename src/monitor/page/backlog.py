@@ -44,7 +44,7 @@ def _merged(pages: list[Page], *, since: float, decided_at: float, created_at: f
             began = min(began, page.facts["since"])
             rows |= {row["incident"]: row for row in page.facts["incidents"]}
         else:
-            rows[page.incident] = _row(page)
+            rows[page.incident] = row_of(page)
     ordered = sorted(
         rows.values(), key=lambda row: (-_SEVERITIES.index(row["severity"]), row["opened_at"], row["incident"])
     )
@@ -66,7 +66,7 @@ def _merged(pages: list[Page], *, since: float, decided_at: float, created_at: f
     )
 
 
-def _row(page: Page) -> dict[str, Any]:
+def row_of(page: Page) -> dict[str, Any]:
     """Return an incident as one row of the page."""
     facts = page.facts
     return {

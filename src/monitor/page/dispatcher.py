@@ -52,6 +52,10 @@ class Meter(Protocol):
         """Count a page that may have arrived and goes out again, marked."""
         ...
 
+    def on_held(self, channel: str) -> None:
+        """Count a page that is held, because its recipient has had enough for now."""
+        ...
+
     def on_error(self, error: str) -> None:
         """Count an error of the store or a bug in a channel, by the name of its type."""
         ...
@@ -70,6 +74,9 @@ class NoMeter:
         """Count nothing."""
 
     def on_repeat(self, channel: str) -> None:
+        """Count nothing."""
+
+    def on_held(self, channel: str) -> None:
         """Count nothing."""
 
     def on_error(self, error: str) -> None:
@@ -199,6 +206,10 @@ class Dispatcher:
             page.key, self.owner, self._clock.now(), self._policy.lease_s, exactly_once=exactly_once
         )
         if standing is None:
+            return None
+        if standing.held_until is not None:
+            _log.info("page_held", incident=page.incident, channel=page.channel, purpose=page.purpose)
+            self._meter.on_held(page.channel)
             return None
         page = structs.replace(page, attempts=page.attempts + 1, thread=standing.thread)
         began = time.monotonic()

@@ -34,7 +34,8 @@ class Standing(Struct, frozen=True):
 
     `told` says whether an earlier page of the same lane (incident, recipient, channel) was accepted or ended in
     doubt: a person who was never told of an incident needs no notice that it is over. `silenced` says who silenced the
-    incident, where that holds now. `thread` is the receipt of the lane's first page in this cycle.
+    incident, where that holds now. `thread` is the receipt of the lane's first page in this cycle. `held_until`: the
+    page is not to be sent, for its recipient has had enough; it is said by another that goes out then.
     """
 
     state: str
@@ -42,6 +43,7 @@ class Standing(Struct, frozen=True):
     told: bool
     silenced: str | None = None
     thread: str | None = None
+    held_until: float | None = None
 
 
 class Reclaimed(Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from monitor import __version__
+from monitor.clock import WallClock
 from monitor.config import (
     AlertmanagerChannel,
     AppriseChannel,
@@ -20,6 +21,7 @@ from monitor.config import (
     WebhookChannel,
     directory_of,
 )
+from monitor.page.budget import Budget
 from monitor.page.channels.alertmanager import AlertmanagerClient, AlertmanagerFeed, AlertmanagerNotifier
 from monitor.page.channels.apprise import AppriseNotifier
 from monitor.page.channels.email import EmailNotifier, Server
@@ -31,8 +33,9 @@ from monitor.page.dispatcher import Dispatcher
 from monitor.page.follower import Follower
 from monitor.page.links import Linker
 from monitor.page.readers import Reader, Readers
+from monitor.page.trial import trial_pages, week_of
 from monitor.page.voice import Voice
-from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store
+from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store, StoreError
 from monitor.store.figures import read_figures
 from monitor.telemetry import run_worker
 from monitor.telemetry.metrics import PAGE_IN_TIME_S
@@ -60,6 +63,10 @@ FIGURES_S = 10.0
 
 LOOK_S = 2.0
 """Seconds between two looks at the outbox's depth and at the dispatcher's progress."""
+
+
+WEEKLY_LOOK_S = 60.0
+"""Seconds between two looks at whether the weekly test is due."""
 
 
 class DispatchError(RuntimeError):
@@ -103,12 +110,13 @@ async def dispatch(
     store = store or Store(settings.store.url)
     try:
         await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
-        outbox = OutboxStore(store)
+        outbox = OutboxStore(store, budget=budget_of(settings))
         meter = PageMeter(worker.metrics.pages, live=settings.time.mode == "live")
         dispatcher = Dispatcher(outbox, notifiers, clock=clock, policy=policy, meter=meter)
         worker.health.ready("store")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(dispatcher.run(worker.stop))
+            tasks.create_task(_weekly(settings, outbox, clock or WallClock(), worker.stop))
             tasks.create_task(_look(outbox, dispatcher, worker.metrics.pages, worker.health, worker.stop))
             follower = Follower(MirrorStore(store), notifiers, clock=clock, meter=meter)
             tasks.create_task(follower.run(worker.stop))
@@ -153,6 +161,15 @@ def readers_of(settings: Settings) -> Readers:
     return Readers(
         {one.name: Reader(role=one.role, language=one.language, zone=one.time_zone) for one in settings.recipients}
     )
+
+
+def budget_of(settings: Settings) -> Budget | None:
+    """Return what a person is spared; nothing in a replay, whose hours pass in seconds."""
+    if not settings.pages.budget or settings.time.mode == "replay":
+        return None
+    personal = TerminalChannel | SlackChannel | EmailChannel | AppriseChannel
+    names = frozenset(name for name, channel in settings.channels.items() if isinstance(channel, personal))
+    return Budget(pages=settings.pages.budget, window_s=settings.pages.budget_hours * 3_600, channels=names)
 
 
 def linker_of(settings: Settings) -> Linker | None:
@@ -241,8 +258,8 @@ class PageMeter:
         metrics = self._metrics
         rule = str(page.facts.get("incident", {}).get("rule", ""))
         metrics.reasons.labels(metrics.rule(rule), page.severity, status).inc()
-        if page.purpose == "backlog":
-            return  # held until no partition is behind any more
+        if page.purpose in {"backlog", "digest", "test"}:
+            return  # held on purpose, or about nothing that was published
         if status != "cancelled":
             kept = status == "accepted" and now - page.created_at <= PAGE_IN_TIME_S
             metrics.promises.labels("true" if kept else "false").inc()
@@ -253,32 +270,17 @@ class PageMeter:
         """Count a page that goes out again."""
         self._metrics.repeats.labels(self._metrics.channel(channel)).inc()
 
+    def on_held(self, channel: str) -> None:
+        """Count a page that is held."""
+        self._metrics.held.labels(self._metrics.channel(channel)).inc()
+
     def on_error(self, error: str) -> None:
         """Count an error."""
         self._metrics.errors.labels(self._metrics.error(error)).inc()
 
 
-async def _figure(store: Store, metrics: PageMetrics, stop: asyncio.Event) -> None:
-    """Show now and then what only the store knows."""
-    shown: set[tuple[str, str]] = set()
-
-    def read() -> Figures:
-        with store.engine.connect().execution_options(read_only=True) as connection:
-            return read_figures(connection, late_before=time.time() - PAGE_IN_TIME_S)
-
-    while not stop.is_set():
-        with contextlib.suppress(DBAPIError):  # the store is away: `_look` says so
-            figures = await store.run(read)
-            metrics.late.set(figures.late)
-            metrics.incident_events.values = figures.events
-            metrics.lead_time.replace(figures.leads)
-            for severity, state in shown - figures.incidents.keys():
-                metrics.incidents.labels(severity, state).set(0)
-            for (severity, state), number in figures.incidents.items():
-                metrics.incidents.labels(severity, state).set(number)
-            shown |= figures.incidents.keys()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), FIGURES_S)
+from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store, StoreError
+from monitor.store.figures import read_figures
 
 
 async def _look(

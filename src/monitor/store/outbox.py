@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
 from sqlalchemy import and_, exists, func, insert, not_, or_, select, tuple_, update
 
 from monitor.page.outbox import Depth, Reclaimed, Standing
+from monitor.page.policy import not_needed
 from monitor.page.types import COLUMNS, Page
 from monitor.store.incidents import unpack
 from monitor.store.mirror import note, thread_of
+from monitor.store.spare import hold, put
 from monitor.store.tables import incident, outbox, partition_state, receipt
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from monitor.page.budget import Budget
     from monitor.page.outbox import Next
     from monitor.page.types import Delivery
     from monitor.store.database import Store
@@ -31,8 +35,9 @@ BACKLOG_LAG_S = 300.0
 class OutboxStore:
     """Implements `monitor.page.outbox.Outbox`; every method is one short transaction on the store's thread."""
 
-    def __init__(self, store: Store, *, patience_s: float = 30.0) -> None:
+    def __init__(self, store: Store, *, patience_s: float = 30.0, budget: Budget | None = None) -> None:
         self._store = store
+        self._budget = budget
         self._patience_s = patience_s
 
     async def claim(
@@ -110,15 +115,6 @@ class OutboxStore:
                 return None
             if row.status not in {"leased", "sending"}:
                 return None
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.number == row.number)
-                .values(
-                    status="leased" if exactly_once else "sending",
-                    lease_until=now + lease_s,
-                    attempts=outbox.c.attempts + 1,
-                )
-            )
             standing = connection.execute(
                 select(incident.c.state, incident.c.severity, incident.c.body).where(incident.c.id == row.incident)
             ).one_or_none()
@@ -134,13 +130,27 @@ class OutboxStore:
                     )
                 )
             )
-            return Standing(
+            now_stands = Standing(
                 standing.state if standing else "open",
                 standing.severity if standing else row.severity,
                 bool(told),
                 silenced=found.silenced_by if found is not None and found.silenced(now) else None,
                 thread=thread_of(connection, row),
             )
+            if self._budget is not None and not_needed(_page(row), now_stands) is None:
+                until = hold(connection, row, now, self._budget)
+                if until is not None:
+                    return structs.replace(now_stands, held_until=until)
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.number == row.number)
+                .values(
+                    status="leased" if exactly_once else "sending",
+                    lease_until=now + lease_s,
+                    attempts=outbox.c.attempts + 1,
+                )
+            )
+            return now_stands
 
         return await self._store.run_retrying(work, patience_s=self._patience_s)
 
@@ -174,6 +184,30 @@ class OutboxStore:
             return True
 
         return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def put(self, pages: Sequence[Page]) -> int:
+        """Add pages, each at the end of its lane; return how many were not there already."""
+
+        def work(connection: Connection) -> int:
+            return sum(put(connection, page) for page in pages)
+
+        return await self._store.run_retrying(work, patience_s=self._patience_s)
+
+    async def standings(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return where pages stand and what their last receipt says, by key."""
+
+        def work() -> dict[str, tuple[str, str]]:
+            with self._store.engine.connect().execution_options(read_only=True) as connection:
+                rows = connection.execute(select(outbox.c.key, outbox.c.status).where(outbox.c.key.in_(list(keys))))
+                found = {row.key: (row.status, "") for row in rows}
+                last = connection.execute(
+                    select(receipt.c.key, receipt.c.detail)
+                    .where(receipt.c.key.in_(list(keys)))
+                    .order_by(receipt.c.number)
+                )
+                return found | {row.key: (found[row.key][0], row.detail) for row in last}
+
+        return await self._store.run(work)
 
     async def release(self, keys: Sequence[str], owner: str) -> None:
         """Give leased pages back unsent."""

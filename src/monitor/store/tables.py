@@ -168,6 +168,7 @@ outbox = Table(
     Column("settled", Boolean, nullable=False),
     Column("grouped_in", String(512), index=True),  # the page that says this one too
     Index("ix_outbox_open", "settled", "channel"),
+    Index("ix_outbox_person", "recipient", "created_at"),
     Index("ix_outbox_lane", "incident", "recipient", "channel", "sequence"),
 )
 

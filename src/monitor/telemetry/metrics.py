@@ -310,6 +310,12 @@ class PageMetrics:
             ["channel"],
             registry=registry,
         )
+        self.held = Counter(
+            "monitor_pages_held_total",
+            "Pages held because their recipient had had enough; they come as one later.",
+            ["channel"],
+            registry=registry,
+        )
         self.errors = Counter(
             "monitor_dispatch_errors_total", "Errors that the dispatcher went on after.", ["error"], registry=registry
         )
