@@ -279,8 +279,41 @@ class PageMeter:
         self._metrics.errors.labels(self._metrics.error(error)).inc()
 
 
-from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store, StoreError
-from monitor.store.figures import read_figures
+async def _figure(store: Store, metrics: PageMetrics, stop: asyncio.Event) -> None:
+    """Show now and then what only the store knows."""
+    shown: set[tuple[str, str]] = set()
+
+    def read() -> Figures:
+        with store.engine.connect().execution_options(read_only=True) as connection:
+            return read_figures(connection, late_before=time.time() - PAGE_IN_TIME_S)
+
+    while not stop.is_set():
+        with contextlib.suppress(DBAPIError):  # the store is away: `_look` says so
+            figures = await store.run(read)
+            metrics.late.set(figures.late)
+            metrics.incident_events.values = figures.events
+            metrics.lead_time.replace(figures.leads)
+            for severity, state in shown - figures.incidents.keys():
+                metrics.incidents.labels(severity, state).set(0)
+            for (severity, state), number in figures.incidents.items():
+                metrics.incidents.labels(severity, state).set(number)
+            shown |= figures.incidents.keys()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), FIGURES_S)
+
+
+async def _weekly(settings: Settings, outbox: OutboxStore, clock: Clock, stop: asyncio.Event) -> None:
+    """Send everybody a test page once a week, if that is wished; which of several dispatchers does it is all one."""
+    day, done = settings.pages.weekly_test, ""
+    pairs = [(one.name, channel.name) for one in settings.recipients for channel in one.channels]
+    while day is not None and not stop.is_set():
+        week = week_of(clock.now(), day, settings.pages.weekly_test_hour)
+        if week is not None and week != done:
+            with contextlib.suppress(StoreError):  # tried again at the next look
+                await outbox.put(trial_pages(pairs, name=week, by="the weekly test", now=clock.now()))
+                done = week
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), WEEKLY_LOOK_S)
 
 
 async def _look(
