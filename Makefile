@@ -78,7 +78,8 @@ rules: $(VENV)/.base  ## write the rules for Prometheus anew; RUNBOOKS=URL where
 	@$(BIN)/python tools/rules.py $(if $(RUNBOOKS),--runbooks '$(RUNBOOKS)')
 
 .PHONY: bench
-bench: $(VENV)/.base  ## measure throughput, cost, seconds to a page, memory
+bench: $(VENV)/.base  ## measure rules, throughput, cost, seconds to a page, memory
+	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/pipeline.py $(ARGS)
 
 .PHONY: bench-demo

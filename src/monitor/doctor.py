@@ -19,7 +19,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from monitor.brand import BrandTree
 from monitor.config import ConfigError, RouteError, Settings, directory_of, find, load
+from monitor.escalation.rulefile import RuleFileError, load_rules
 from monitor.mention import FileError
+from monitor.oncall import OnCallFileError
 from monitor.page.dispatcher import check_receivers
 from monitor.page.worker import notifiers_of
 from monitor.sentiment import ModelError
@@ -93,7 +95,13 @@ async def _all(path: Path | None, environ: dict[str, str] | None) -> list[Findin
 
 async def examine(settings: Settings) -> list[Finding]:
     """Return what there is to say about everything that the settings name."""
-    findings = [*_brands(settings), *_store(settings), *await asyncio.to_thread(_model, settings)]
+    findings = [
+        *_brands(settings),
+        *_rules(settings),
+        *_oncall(settings),
+        *_store(settings),
+        *await asyncio.to_thread(_model, settings),
+    ]
     findings += [finding async for finding in _kafka(settings)]
     findings += [finding async for finding in _receivers(settings)]
     return findings
@@ -109,10 +117,39 @@ def _brands(settings: Settings) -> Iterator[Finding]:
     try:
         tree = BrandTree.load(settings.brands)
         directory_of(settings, tree)
+    except OnCallFileError:
+        pass  # said of the on-call file below
     except (FileError, RouteError) as error:
         yield Finding("FAIL", "brands", str(error))
         return
     yield Finding("ok", "brands", f"{settings.brands}: {len(tree.nodes)} in {len(tree.roots)} umbrellas")
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    try:
+        tree = BrandTree.load(settings.brands) if settings.brands is not None else None
+        rules = load_rules(settings.rules, tree, {route.name for route in settings.routes if route.name})
+    except FileError:
+        return  # said of the brands already
+    except RuleFileError as error:
+        yield Finding("FAIL", "rules", str(error))
+        return
+    yield Finding("ok", "rules", f"{settings.rules or 'the shipped ones'}: {len(rules.everything)}, {rules.version}")
+
+
+def _oncall(settings: Settings) -> Iterator[Finding]:
+    if settings.oncall is None:
+        yield Finding("ok", "on call", "no file: pages go to recipients by name, and nobody is paged again")
+        return
+    try:
+        found = directory_of(settings).oncall
+    except FileError:
+        return  # said of the brands already
+    except (OnCallFileError, RouteError) as error:
+        yield Finding("FAIL", "on call", str(error))
+        return
+    said = f"{len(found.rotas)} rotas, {len(found.ladders)} ladders, never nobody in the next 400 days"
+    yield Finding("ok", "on call", f"{settings.oncall}: {said}")
 
 
 def _model(settings: Settings) -> list[Finding]:

@@ -248,8 +248,8 @@ def test_the_stragglers_of_a_story_past_its_line_open_nothing(per_hour, action):
 
 
 def test_a_broken_rule_is_named_and_silences_no_other():
-    def broken(view):
-        raise ConditionError(view.story)
+    def broken(sight):
+        raise ConditionError(sight.view.story)
 
     bad = Rule(name="broken", severity="crisis", kinds=("story",), condition=broken, reason="")
     rules = RuleSet(rules=(bad, *RULES.rules), version="2")

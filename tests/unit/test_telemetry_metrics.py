@@ -47,7 +47,7 @@ def test_no_stream_makes_series_without_end():
     pages = PageMeter(metrics.pages)
     score.assigned(range(8))
     watch.assigned(range(8), 3)
-    changes = SimpleNamespace(account={}, behind=False, events=[])
+    changes = SimpleNamespace(account={}, behind=False, events=[], shadows=[], rule_errors={})
     for _ in range(20_000):
         junk = _junk(dice)
         score.taken("read", 1, junk)
@@ -55,6 +55,7 @@ def test_no_stream_makes_series_without_end():
         score.arrived([0.1], {junk: 5.0})
         score.retry(junk)
         changes.account = {junk: 1}
+        changes.rule_errors = {junk: 1}
         watch.committed(1, changes, store_s=0.1, engine_s=0.1, clock=5.0)
         pages.on_error(junk)
         pages.on_delivery(junk, "accepted", 0.1)

@@ -142,6 +142,8 @@ _delegate("offsets", "monitor.cli.offsets:app", "Show where reading goes on, or 
 _delegate("store", "monitor.cli.store:app", "Make or change the store's schema.", "Operate")
 _delegate("incident", "monitor.cli.incidents:app", "Show incidents, and say what is done about them.", "Operate")
 _delegate("page", "monitor.cli.pages:app", "Send a test page.", "Operate")
+_delegate("rules", "monitor.cli.rules:app", "Check, test and compare the rules.", "Rules and on-call")
+_delegate("oncall", "monitor.cli.oncall:app", "Show who is on call, check and exchange rotas.", "Rules and on-call")
 _delegate("replay", "monitor.cli.replay:replay", "Publish a file of mentions with its own time.", "Data and models")
 _delegate("simulate", "monitor.simulate.command:simulate", "Simulate a stream of mentions.", "Data and models")
 _delegate("read", "monitor.sentiment.cli:read", "Read a file of mentions with the model.", "Data and models")

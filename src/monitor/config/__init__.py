@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from monitor.config.directory import RouteError, directory_of
+from monitor.config.live import REFUSED, Escalation, Reloader, escalation_of, follow
 from monitor.config.load import ConfigError, find, load
 from monitor.config.settings import (
     AlertmanagerChannel,
@@ -35,6 +36,7 @@ from monitor.config.settings import (
 )
 
 __all__ = [
+    "REFUSED",
     "AlertmanagerChannel",
     "AnyChannel",
     "ApiSettings",
@@ -42,6 +44,7 @@ __all__ = [
     "Channel",
     "ConfigError",
     "EmailChannel",
+    "Escalation",
     "HttpSettings",
     "KafkaSecurity",
     "KafkaSettings",
@@ -50,6 +53,7 @@ __all__ = [
     "PagerDutyChannel",
     "PagesSettings",
     "Recipient",
+    "Reloader",
     "Route",
     "RouteError",
     "Settings",
@@ -62,6 +66,8 @@ __all__ = [
     "WatchSettings",
     "WebhookChannel",
     "directory_of",
+    "escalation_of",
     "find",
+    "follow",
     "load",
 ]

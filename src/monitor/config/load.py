@@ -29,7 +29,7 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CAUSES = ("model", "causes")
 _SHIPPED = re.compile(r"travel|retail|software")
 _PATHS = (
-    *(("brands",), ("model", "path"), ("model", "shadow"), _CAUSES),
+    *(("brands",), ("rules",), ("oncall",), ("model", "path"), ("model", "shadow"), _CAUSES),
     *(("kafka", "security", f"{what}_file") for what in ("ca", "cert", "key")),
 )
 

@@ -327,7 +327,9 @@ class Route(Section):
     """Who hears of what: each route that fits adds its recipients. Without routes all hear of `notify` and up."""
 
     to: Annotated[list[Name], Field(min_length=1)]
-    """Names of recipients."""
+    """Names of recipients, and of the rotas, teams and ladders of the on-call file."""
+    name: Name | None = None
+    """A route with a name is taken only by rules that ask for it (`route:`); the others take all routes without one."""
     severity: Severity = "notify"
     """At least this severe."""
     until: Severity = "crisis"
@@ -425,6 +427,10 @@ class Settings(Section):
     model: ModelSettings = ModelSettings()
     brands: Path | None = None
     """The brand tree's file; without one, every `brand` that a mention names is a brand of its own."""
+    rules: Path | None = None
+    """The rule file; without one the shipped rules count alone. See docs/escalation.md."""
+    oncall: Path | None = None
+    """The file of rotas, ladders, teams, deadlines and quiet hours; without one pages go to recipients by name."""
     time: TimeSettings = TimeSettings()
     watch: WatchSettings = WatchSettings()
     recipients: list[Recipient] = []
@@ -446,7 +452,7 @@ class Settings(Section):
                     raise ValueError(f"has {times} {what} with the name {name!r}; give each its own")
         for number, route in enumerate(self.routes):
             for name in route.to:
-                if name not in people:
+                if name not in people and self.oncall is None:
                     known = ", ".join(people) or "none is configured"
                     raise ValueError(f"routes[{number}].to names {name!r}, who is no recipient; known: {known}")
         return self

@@ -79,6 +79,17 @@ class Act(Struct, frozen=True):
     backlog_since: float | None = None
 
 
+class ShadowAct(Struct, frozen=True):
+    """What a shadow rule would have done: recorded, and nobody is told."""
+
+    at: float
+    umbrella: str
+    brand: str
+    story: str
+    rule: str
+    decision: Decision
+
+
 class Merge(Struct, frozen=True):
     """Story `src` went into `into`: its incident, owner and history follow."""
 
@@ -109,6 +120,8 @@ class Changes(Struct):
     tides: dict[tuple[str, str], TideRow] = msgspec.field(default_factory=dict)
     closed: list[tuple[str, str]] = msgspec.field(default_factory=list)
     events: list[Act | Merge | Crossing] = msgspec.field(default_factory=list)
+    shadows: list[ShadowAct] = msgspec.field(default_factory=list)
+    rule_errors: Counter[str] = msgspec.field(default_factory=Counter)
     marks: bytes = b""
     behind: bool = False
     clock: float = 0.0
@@ -117,4 +130,5 @@ class Changes(Struct):
     @property
     def empty(self) -> bool:
         """True when the batch changed nothing but the time."""
-        return not (self.account or self.seen or self.loose or self.stories or self.tides or self.closed or self.events)
+        written = self.account or self.seen or self.loose or self.stories or self.tides or self.closed
+        return not (written or self.events or self.shadows)

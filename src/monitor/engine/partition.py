@@ -88,6 +88,12 @@ class PartitionEngine:
         for umbrella in self._umbrellas.values():
             umbrella.rules = rules
 
+    def set_tree(self, tree: BrandTree) -> None:
+        """Judge by this brand tree from now on."""
+        self._tree = tree
+        for umbrella in self._umbrellas.values():
+            umbrella.set_tree(tree)
+
     @property
     def behind(self) -> bool:
         """True while nothing is decided because the stream is too far in the past."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from monitor.engine.changes import Act, Changes, Crossing, Merge, SeenRow, StoryRow, TideRow
+from monitor.engine.changes import Act, Changes, Crossing, Merge, SeenRow, ShadowAct, StoryRow, TideRow
 from monitor.engine.records import voice_hash
 from monitor.engine.views import in_words, story_view
 from monitor.engine.waves import BrandWatch
@@ -78,6 +78,7 @@ class _Mind(Struct, array_like=True):
     memory: RuleMemory = RuleMemory()
     judged_at: float = 0.0
     crossed_at: float | None = None
+    shadows: dict[str, RuleMemory] = {}
 
 
 class _Kept(Struct, array_like=True):
@@ -117,6 +118,12 @@ class UmbrellaEngine:
     def live_stories(self) -> int:
         """How many stories are held in memory."""
         return len(self._spreads)
+
+    def set_tree(self, tree: BrandTree) -> None:
+        """Judge by this brand tree from now on."""
+        self._tree = tree
+        self._names = _names(tree, self.name)
+        self._lines.clear()
 
     # -- mentions in
 
@@ -315,17 +322,37 @@ class UmbrellaEngine:
             self._touched.add(story)
             changes.events.append(Crossing(now, self.name, story, figures.size, figures.line.size))
         decision, memory = evaluate(self.rules, view, mind.memory, now)
+        changes.rule_errors.update(decision.errors)
+        shadows = self._shadow(view, mind.shadows, changes, watch_only=watch_only)
         if watch_only or (decision.action == "open" and self._already_told(story, view, decision)):
             memory = _undecided(memory, mind.memory)
         elif decision.action != "none":
             self._conclude(in_words(view, self._grouper.story(story)), decision, since, changes)
-        if memory != mind.memory:
+        if memory != mind.memory or shadows != mind.shadows:
+            mind.shadows = shadows
             self._remember(story, mind, memory)
             self._touched.add(story)
 
+    def _shadow(
+        self, view: StoryView, memories: dict[str, RuleMemory], changes: Changes, *, watch_only: bool
+    ) -> dict[str, RuleMemory]:
+        """Record what each shadow rule would have done; returns what they remember."""
+        kept: dict[str, RuleMemory] = {}
+        for rule in self.rules.scope(view.kind, view.brand, view.umbrella).shadows:
+            before = memories.get(rule.name, RuleMemory())
+            decision, memory = evaluate(self.rules, view, before, self._clock, shadow=rule.name)
+            changes.rule_errors.update(decision.errors)
+            if watch_only:
+                memory = _undecided(memory, before)
+            elif decision.action != "none" and not self._hushed:
+                changes.shadows.append(ShadowAct(self._clock, self.name, view.brand, view.story, rule.name, decision))
+            if memory != RuleMemory():
+                kept[rule.name] = memory
+        return kept
+
     def _remember(self, story: str, mind: _Mind, memory: RuleMemory) -> None:
         mind.memory = memory
-        if memory == RuleMemory():
+        if memory == RuleMemory() and not mind.shadows:
             self._held.discard(story)
         else:
             self._held.add(story)
@@ -359,6 +386,8 @@ class UmbrellaEngine:
                 continue  # people retell the story that somebody was already paged about: one matter, one page
             view = watch.view(story, tide)
             decision, memory = evaluate(self.rules, view, watch.memory, now)
+            changes.rule_errors.update(decision.errors)
+            watch.shadows = self._shadow(view, watch.shadows, changes, watch_only=watch_only)
             if watch_only:
                 memory = _undecided(memory, watch.memory)
             else:
@@ -369,6 +398,7 @@ class UmbrellaEngine:
                 watch.wave = None
                 watch.explained = False
                 watch.memory = RuleMemory()
+                watch.shadows = {}
 
     def _wave_nearby(self, brand: str) -> bool:
         family = set(self._tree.ancestors(brand))
@@ -497,7 +527,7 @@ class UmbrellaEngine:
             self._spreads[row.story] = StorySpread.load(kept.spread)
             self._minds[row.story] = kept.mind
             self._dirty.add(row.story)  # its last mention may not have been judged
-            if kept.mind.memory != RuleMemory():
+            if kept.mind.memory != RuleMemory() or kept.mind.shadows:
                 self._held.add(row.story)
         self._grouper.restore(blobs)
         for tide in tides:

@@ -38,6 +38,7 @@ def story_view(story: Story, brand: str, spread: Spread, brands_hit: int = 1) ->
         authentic_share=story.authentic_share,
         promo_share=story.promo_share,
         brands_hit=brands_hit,
+        biggest_followers=story.biggest.followers if story.biggest is not None else None,
         spread=spread,
     )
 

@@ -41,6 +41,7 @@ class _State(Struct, array_like=True):
     memory: RuleMemory
     wave: str | None
     explained: bool = False
+    shadows: dict[str, RuleMemory] = {}
 
 
 class BrandWatch:
@@ -52,6 +53,7 @@ class BrandWatch:
         self.tide = BrandTide()
         self.heard: deque[Heard] = deque(maxlen=RECENT)
         self.memory = RuleMemory()
+        self.shadows: dict[str, RuleMemory] = {}
         self.wave: str | None = None
         self.explained = False  # a story that somebody was paged about is behind the wave
         self.stirred = True  # something was heard since it was last judged
@@ -128,7 +130,8 @@ class BrandWatch:
     def dump(self) -> bytes:
         """Return the state as bytes."""
         # The tide's bitmaps are mostly zeros, and this is written with every batch.
-        state = _State(zlib.compress(self.tide.dump(), 1), list(self.heard), self.memory, self.wave, self.explained)
+        tide = zlib.compress(self.tide.dump(), 1)
+        state = _State(tide, list(self.heard), self.memory, self.wave, self.explained, self.shadows)
         return msgspec.msgpack.encode(state)
 
     def restore(self, blob: bytes) -> None:
@@ -139,3 +142,4 @@ class BrandWatch:
         self.memory = state.memory
         self.wave = state.wave
         self.explained = state.explained
+        self.shadows = state.shadows

@@ -53,6 +53,7 @@ class StoryView(Struct, frozen=True, kw_only=True):
     authentic_share: float = 1.0
     promo_share: float = 0.0
     brands_hit: int = 1
+    biggest_followers: int | None = None
     spread: Spread | None = None
     tide: Tide | None = None
 

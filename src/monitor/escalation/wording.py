@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from monitor.escalation.conditions import crossed
+from monitor.escalation.names import crossed
 
 if TYPE_CHECKING:
     from monitor.escalation.types import StoryView

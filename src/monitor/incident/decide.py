@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from monitor.escalation.conditions import crossed
+from monitor.escalation.names import crossed
 from monitor.escalation.types import Decision, Severity, StoryView, rank
 from monitor.incident.events import Assigned, Crossed, Lowered, Merged, Opened, Raised, Reopened, Resolved
 from monitor.incident.types import Incident, incident_id

@@ -59,6 +59,10 @@ class Routes(Protocol):
         """Return who hears of an incident that is handed on and on; empty if nobody is named."""
         ...
 
+    def hold(self, recipient: str, severity: str, at: float) -> float | None:
+        """Return until when a page of this severity waits for the end of the recipient's quiet hours; None: it goes."""
+        ...
+
     def reach(self, recipient: str, at: float) -> tuple[tuple[str, str], ...]:
         """Return over which channels this one person is reached; empty if unknown."""
         ...

@@ -15,6 +15,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from monitor.escalation.types import rank
+from monitor.escalation.wording import lasting
 from monitor.incident.events import Overdue
 from monitor.incident.types import Incident, TimerKind
 
@@ -75,7 +76,7 @@ def overdue(incident: Incident, timer: Timer, at: float) -> Overdue:
         "resolve": "it is still not resolved",
     }[timer.kind]
     since = incident.rung_at if incident.rung_at is not None else at
-    return Overdue(at=at, by="timer", why=f"{waited} after {_lasting(at - since)}", timer=timer.kind, round=timer.round)
+    return Overdue(at=at, by="timer", why=f"{waited} after {lasting(at - since)}", timer=timer.kind, round=timer.round)
 
 
 def _deadline(incident: Incident, kind: TimerKind, due: float, taken: float, again: float) -> list[Timer]:
@@ -88,9 +89,3 @@ def _deadline(incident: Incident, kind: TimerKind, due: float, taken: float, aga
 
 def _fired(incident: Incident, kind: TimerKind) -> int:
     return sum(timer == kind for timer, _, _ in incident.overdue)
-
-
-def _lasting(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -16,7 +16,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from monitor.escalation.conditions import crossed
+from monitor.escalation.names import crossed
 from monitor.escalation.wording import count, percent
 from monitor.mention.text import safe
 from monitor.page.types import Page

@@ -15,11 +15,14 @@ from monitor.config import (
     AlertmanagerChannel,
     AppriseChannel,
     EmailChannel,
+    Escalation,
     PagerDutyChannel,
+    Reloader,
     SlackChannel,
     TerminalChannel,
     WebhookChannel,
-    directory_of,
+    escalation_of,
+    follow,
 )
 from monitor.page.budget import Budget
 from monitor.page.channels.alertmanager import AlertmanagerClient, AlertmanagerFeed, AlertmanagerNotifier
@@ -37,6 +40,7 @@ from monitor.page.trial import trial_pages, week_of
 from monitor.page.voice import Voice
 from monitor.store import IncidentStore, MirrorStore, OutboxStore, Store, StoreError
 from monitor.store.figures import read_figures
+from monitor.store.timers import run_timers
 from monitor.telemetry import run_worker
 from monitor.telemetry.metrics import PAGE_IN_TIME_S
 
@@ -106,6 +110,7 @@ async def dispatch(
         raise DispatchError("nobody can be paged: add recipients with channels to the configuration")
     alertmanagers = alertmanagers_of(settings, clock=clock)
     notifiers = notifiers_of(settings, stream=stream, clock=clock, alertmanagers=alertmanagers)
+    standing = escalation_of(settings)
     own = store is None
     store = store or Store(settings.store.url)
     try:
@@ -121,7 +126,10 @@ async def dispatch(
             follower = Follower(MirrorStore(store), notifiers, clock=clock, meter=meter)
             tasks.create_task(follower.run(worker.stop))
             tasks.create_task(_figure(store, worker.metrics.pages, worker.stop))
-            active = _Active(IncidentStore(store, directory_of(settings)), store)
+            incidents = IncidentStore(store, standing.directory, clock)
+            tasks.create_task(_timers(settings, incidents, store, worker, clock or WallClock()))
+            tasks.create_task(_follow(settings, standing, incidents, worker))
+            active = _Active(incidents, store)
             for client in alertmanagers.values():
                 tasks.create_task(AlertmanagerFeed(client, active, clock=clock).run(worker.stop))
     finally:
@@ -129,6 +137,29 @@ async def dispatch(
             await notifier.close()
         if own:
             store.close()
+
+
+async def _timers(settings: Settings, incidents: IncidentStore, store: Store, worker: Worker, clock: Clock) -> None:
+    """Let incidents' timers run out."""
+    live = settings.time.mode == "live"
+    await run_timers(
+        incidents,
+        worker.stop,
+        now=clock.now if live else None,
+        replay=None if live else store,
+        ran_out=worker.metrics.pages.timers.inc,
+    )
+
+
+async def _follow(settings: Settings, standing: Escalation, incidents: IncidentStore, worker: Worker) -> None:
+    """Page by what the files of rota and brands say when they change."""
+
+    async def adopt(found: Escalation) -> None:
+        incidents.set_routes(found.directory)
+        await incidents.plan_again()
+
+    await incidents.plan_again()  # they may have changed while nobody looked
+    await follow(Reloader(settings, standing), worker.stop, adopt, worker.metrics.reloads)
 
 
 def notifiers_of(

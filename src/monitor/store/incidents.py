@@ -260,7 +260,9 @@ class IncidentWriter:
             if self._connection.scalar(select(outbox.c.number).where(outbox.c.key == page.key)) is not None:
                 continue
             group = grouped_in[page.recipient, page.channel] if grouped_in else None
-            held = page.purpose == "backlog"
+            wait = BACKLOG_HOLD_S if page.purpose == "backlog" else self._quiet(page)
+            if not wait:
+                self._let_go(page)
             self._connection.execute(
                 insert(outbox).values(
                     **{name: getattr(page, name) for name in COPIED},
@@ -270,9 +272,29 @@ class IncidentWriter:
                     may_be_repeat=False,
                     settled=group is not None,
                     grouped_in=group,
-                    next_try_at=self._now + BACKLOG_HOLD_S if held else None,
+                    next_try_at=self._now + wait if wait else None,
                 )
             )
+
+    def _quiet(self, page: Page) -> float:
+        """Return for how many seconds a page waits for the end of somebody's quiet hours."""
+        until = self._routes.hold(page.recipient, page.severity, page.decided_at)
+        return 0.0 if until is None else max(0.0, until - page.decided_at)
+
+    def _let_go(self, page: Page) -> None:
+        """Send what waits in a page's lane for the end of quiet hours: the page must not wait behind it."""
+        self._connection.execute(
+            update(outbox)
+            .where(
+                outbox.c.incident == page.incident,
+                outbox.c.recipient == page.recipient,
+                outbox.c.channel == page.channel,
+                outbox.c.status == "waiting",
+                outbox.c.attempts == 0,
+                outbox.c.next_try_at > self._now,
+            )
+            .values(next_try_at=None)
+        )
 
     def _queue_backlog(self, pages: Sequence[Page], since: float, at: float) -> None:
         """Put an incident's pages on the one page per person that tells what the backlog left behind."""

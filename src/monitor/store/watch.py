@@ -17,7 +17,7 @@ from monitor.clock import WallClock
 from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
 from monitor.store.account import found
 from monitor.store.incidents import IncidentWriter
-from monitor.store.tables import account, loose, partition_state, seen, story, tide
+from monitor.store.tables import account, loose, partition_state, seen, shadow_decision, story, tide
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from monitor.clock import Clock
-    from monitor.engine.changes import Changes, LooseRow
+    from monitor.engine.changes import Changes, LooseRow, ShadowAct
     from monitor.incident import Routes
     from monitor.store.database import Store
+
+
+SHADOWS_KEPT_S = 90 * 86_400.0
+"""How long, beyond the ids, it is remembered what shadow rules would have done."""
 
 
 class LostPartitionError(Exception):
@@ -176,9 +180,17 @@ class WatchStore:
                 writer.merge(happened)
             elif isinstance(happened, Crossing):
                 writer.crossed(happened)
+        self._remember_shadows(connection, changes)
         if changes.purge_before is not None:
             self._purge(connection, partition, changes.purge_before)
         return True
+
+    def _remember_shadows(self, connection: Connection, changes: Changes) -> None:
+        if changes.shadows:
+            connection.execute(insert(shadow_decision), [_shadow(act) for act in changes.shadows])
+        if changes.purge_before is not None:
+            old = changes.purge_before - SHADOWS_KEPT_S
+            connection.execute(delete(shadow_decision).where(shadow_decision.c.at < old))
 
     def _count(self, connection: Connection, partition: int, changes: Changes) -> None:
         rows = [
@@ -247,6 +259,10 @@ class WatchStore:
             ).values(partition=partition, outcome=outcome, mentions=n)
         )
 
+    def set_routes(self, routes: Routes) -> None:
+        """Address pages by these from now on."""
+        self._routes = routes
+
     def reset(self, topic: str, *, state: PartitionState) -> None:
         """Make the store agree to a topic made anew: stories and ids stay, the offset starts where `state` says."""
         values = {field: getattr(state, field) for field in PartitionState.__struct_fields__}
@@ -265,6 +281,21 @@ class WatchStore:
 _SEEN = select(
     seen.c.key, seen.c.umbrella, seen.c.state, seen.c.published_at, seen.c.story, seen.c.revision, seen.c.share
 )
+
+
+def _shadow(act: ShadowAct) -> dict[str, Any]:
+    decision = act.decision
+    return {
+        "at": act.at,
+        "umbrella": act.umbrella,
+        "brand": act.brand,
+        "story": act.story,
+        "rule": act.rule,
+        "action": decision.action,
+        "severity": decision.severity,
+        "rules": decision.rules,
+        "reason": decision.reason,
+    }
 
 
 def _values(row: SeenRow | LooseRow | StoryRow | TideRow, partition: int) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     ) -> None:
         self.settings = settings
         self._scorer = scorer
-        self._matcher = matcher
+        self.matcher = matcher
         self._clock = clock
         self._executor = executor
         self._events = events or ScoreEvents()
@@ -248,8 +248,8 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 continue
             observed = mention.observed_at.timestamp() if mention.observed_at else appended
             self._read_to[tp.partition] = max(observed, self._read_to.get(tp.partition, 0.0))
-            hits = self._matcher.match(mention)
-            current.items.append(Read(mention, hits, self._matcher.is_own(mention), None, origin))
+            hits = self.matcher.match(mention)
+            current.items.append(Read(mention, hits, self.matcher.is_own(mention), None, origin))
 
     def _appended(self, record: Any) -> float:
         """Return when the record was appended; a producer may write anything there, so never later than now."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from monitor.clock import Clock
     from monitor.engine import Changes
     from monitor.escalation.rules import RuleSet
+    from monitor.incident import Routes
     from monitor.store import Store, WatchStore
     from monitor.stream.identity import TopicIdentity
 
@@ -213,6 +214,15 @@ class Watcher:
                     if end is not None:
                         self._events.lag(partition, max(0, end - owned.position))
             await asyncio.sleep(LOOK_S)
+
+    async def adopt(self, tree: BrandTree, rules: RuleSet, routes: Routes) -> None:
+        """Judge by these brands and rules from now on, and address pages by these routes: between two records."""
+        async with self._lock:
+            self._tree, self._rules = tree, rules
+            self._watch_store.set_routes(routes)
+            for owned in (*self._owned.values(), *self._resting.values()):
+                owned.engine.set_tree(tree)
+                owned.engine.set_rules(rules)
 
     async def _stop(self, app: Any) -> None:
         """Let the record under way be committed, then leave: the store knows where whoever comes next reads on.

@@ -15,13 +15,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from monitor import __version__
-from monitor.brand import BrandMatcher, BrandTree
+from monitor.brand import BrandMatcher
 from monitor.brand.any import AnyBrand
 from monitor.clock import WallClock
-from monitor.config import directory_of
+from monitor.config import Escalation, Reloader, escalation_of, follow
 from monitor.engine import EngineSettings
 from monitor.engine.changes import Act, Crossing, Merge
-from monitor.escalation.rules import default_rules
 from monitor.sentiment import CachedScorer
 from monitor.sentiment.drift import Drift
 from monitor.sentiment.shadow import ShadowedScorer
@@ -77,16 +76,12 @@ def _run(name: str, main: Callable[[Worker], Awaitable[None]], settings: Setting
     )
 
 
-def tree_of(settings: Settings) -> BrandTree:
-    """Return the configured brand tree; an empty one where none is."""
-    return BrandTree.load(settings.brands) if settings.brands is not None else BrandTree([])
-
-
 async def score(settings: Settings, worker: Worker) -> None:
     """Score until `worker.stop`."""
     health = worker.health
     health.need("model", "topics", "assigned")
-    tree = tree_of(settings)
+    standing = escalation_of(settings)
+    reloader, tree = Reloader(settings, standing), standing.tree
     matcher = BrandMatcher(tree) if settings.brands is not None else AnyBrand()
     scorer = await asyncio.to_thread(scorer_of, settings, worker.metrics.score)
     worker.metrics.score.loaded.labels(scorer.name, scorer.runtime).set(1)
@@ -121,14 +116,24 @@ async def score(settings: Settings, worker: Worker) -> None:
     worker.metrics.reading.partitions.labels(names.mentions).set(mentions.partitions)
     worker.metrics.score.round_limit.set(scoring.settings.round_size)
     _log.info("score_started", model=scorer.name, runtime=scorer.runtime, brands=str(settings.brands or "any"))
-    await scoring.run(worker.stop)
+
+    async def adopt(found: Escalation) -> None:
+        if settings.brands is not None:
+            scoring.matcher = BrandMatcher(found.tree)
+
+    following = asyncio.create_task(follow(reloader, worker.stop, adopt, worker.metrics.reloads))
+    try:
+        await scoring.run(worker.stop)
+    finally:
+        following.cancel()
 
 
 async def watch(settings: Settings, worker: Worker) -> None:
     """Watch until `worker.stop`."""
     health = worker.health
     health.need("store", "topics", "assigned")
-    tree = tree_of(settings)
+    standing = escalation_of(settings)
+    reloader = Reloader(settings, standing)
     store = Store(settings.store.url)
     try:
         await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
@@ -155,15 +160,23 @@ async def watch(settings: Settings, worker: Worker) -> None:
             ),
             readings,
             store,
-            WatchStore(store, directory_of(settings, tree if settings.brands is not None else None)),
-            tree,
-            default_rules(),
+            WatchStore(store, standing.directory),
+            standing.tree,
+            standing.rules,
             WallClock(),
             _WatchTelemetry(worker.metrics.watch, health, readings.topic, live=settings.time.mode == "live"),
         )
         worker.metrics.reading.partitions.labels(readings.topic).set(readings.partitions)
-        _log.info("watch_started", partitions=readings.partitions)
-        await watcher.run(worker.stop)
+        _log.info("watch_started", partitions=readings.partitions, rules=standing.rules.version)
+
+        async def adopt(found: Escalation) -> None:
+            await watcher.adopt(found.tree, found.rules, found.directory)
+
+        following = asyncio.create_task(follow(reloader, worker.stop, adopt, worker.metrics.reloads))
+        try:
+            await watcher.run(worker.stop)
+        finally:
+            following.cancel()
     finally:
         store.close()
 
@@ -267,6 +280,10 @@ class _WatchTelemetry(WatchEvents):
         if clock and self._live:  # a replay's past is no lag
             metrics.event_lag.labels(str(partition)).set(max(0.0, time.time() - clock))
         metrics.behind.labels(str(partition)).set(float(changes.behind))
+        for rule, n in changes.rule_errors.items():
+            metrics.rule_errors.labels(metrics.rule(rule)).inc(n)
+        for shadow in changes.shadows:
+            metrics.shadows.labels(shadow.decision.action, shadow.decision.severity).inc()
         for event in changes.events:
             if isinstance(event, Act):
                 decision = event.decision

@@ -57,6 +57,16 @@ class Metrics:
         return ReadingMetrics(self.registry)
 
     @cached_property
+    def reloads(self) -> Counter:
+        """Changes of the files of rules, rota and brands."""
+        return Counter(
+            "monitor_reloads_total",
+            "Changes of the files of rules, rota and brands, by what became of them (loaded, refused).",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+    @cached_property
     def score(self) -> ScoreMetrics:
         """The scoring worker's numbers."""
         return ScoreMetrics(self.registry, self.reading)
@@ -219,6 +229,16 @@ class WatchMetrics:
             registry=registry,
         )
         self.reading = reading
+        self.rule = Bounded()
+        self.rule_errors = Counter(
+            "monitor_rule_errors_total", "Conditions of rules that could not be evaluated.", ["rule"], registry=registry
+        )
+        self.shadows = Counter(
+            "monitor_shadow_decisions_total",
+            "What shadow rules would have done, by action and severity.",
+            ["action", "severity"],
+            registry=registry,
+        )
         self.crossings = Counter("monitor_crossings_total", "Stories that crossed their viral line.", registry=registry)
         self.merges = Counter("monitor_story_merges_total", "Stories that went into another.", registry=registry)
         self.event_lag = Gauge(
@@ -241,6 +261,7 @@ class PageMetrics:
     """From the outbox to people."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.timers = Counter("monitor_timers_total", "Timers of incidents that ran out.", registry=registry)
         self.settled = Counter(
             "monitor_pages_total",
             "Pages settled, by channel and outcome (accepted, refused, gave_up, cancelled, in_doubt).",
