@@ -1,6 +1,11 @@
 """Shadow rules beside the live ones: recorded, compared, and nobody is told."""
 
+import msgspec
+from typer.testing import CliRunner
+
+from monitor.cli import app
 from monitor.escalation.rulefile import load_rules
+from monitor.store import Store
 from monitor.store.shadows import compare
 from tests.support.pipeline import NAMES, Pipeline, in_time, outcry, with_ticks
 
@@ -40,3 +45,22 @@ def test_a_shadow_rule_is_recorded_beside_the_live_page_and_survives_a_restart(t
     assert errors > 0
     assert pipe.incidents()[0].rules == pipe.rules.version
     assert compare(pipe.store, rule="other") == []
+
+
+def test_the_command_compares_them(tmp_path, monkeypatch):
+    (tmp_path / "rules.yaml").write_text(RULES)
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    Store(url).migrate()
+    pipe = Pipeline(url=url)
+    pipe.rules = load_rules(tmp_path / "rules.yaml")
+    pipe.engines = [pipe._engine(0)]
+    pipe.feed(*with_ticks(in_time(outcry(NAMES[0], 60.0)), 600.0))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "monitor.yaml").write_text(f"store: {{url: '{url}'}}\ntime: {{mode: replay}}\nrules: rules.yaml\n")
+    said = CliRunner().invoke(app, ["rules", "shadow"])
+    assert said.exit_code == 0, said.exception
+    assert (
+        f"early ({pipe.rules.version}): would have paged 1 stories, 1 of which the live rules paged too" in said.output
+    )
+    (report,) = msgspec.json.decode(CliRunner().invoke(app, ["rules", "shadow", "--json", "--rule", "early"]).output)
+    assert report["both"][0]["brand"] == "aurora-hotels"

@@ -37,7 +37,7 @@ def test_a_complaint_going_viral_is_paged_with_its_figures():
         " 87 % complain, mostly about cancelled booking"
     )
     assert dict(decision.evidence)["p_viral"] == 0.82
-    assert decision.rules == "default-1"
+    assert decision.rules == "default-2"
     assert memory.severity == "page"
 
 

@@ -32,7 +32,7 @@ KEYS = (
 )
 TOP = ("rules", "define", "zone", "shipped", "version")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-SHIPPED_VERSION = "default-1"
+SHIPPED_VERSION = "default-2"
 STORY_REASON = "{people} in {lasting}, {times}; {outlook}; {complaining}{about}"
 WAVE_REASON = "{wave}, from {people}{about}"
 ANY_REASON = "{people} in {lasting}; {complaining}{about}"
@@ -120,7 +120,7 @@ class _File:
         entries = [_Entry(section, *found) for section, found in read if found is not None]
         self._once(entries)
         live = {rule.name: rule for rule in (self._base.rules if self._base else ())}
-        shadows: dict[str, Rule] = {}
+        shadows: dict[str, Rule] = {rule.name: rule for rule in (self._base.shadows if self._base else ())}
         fresh: dict[str, Rule] = {}
         for entry in entries:
             if not entry.brands:
@@ -161,7 +161,10 @@ class _File:
             if target.pop(layer.name, None) is None:
                 self._missing(section, layer.name, live)
             return
-        made = self._overlaid(section, target.get(layer.name) or live.get(layer.name), layer)
+        base = target.get(layer.name) or live.get(layer.name) or shadows.get(layer.name)
+        made = self._overlaid(section, base, layer)
+        if not layer.shadow:
+            shadows.pop(layer.name, None)  # a shipped shadow that is made live
         if made is not None and layer.name in target:
             target[layer.name] = made
         elif made is not None:

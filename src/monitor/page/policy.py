@@ -93,8 +93,9 @@ def not_needed(page: Page, standing: Standing) -> str | None:
     if standing.silenced is not None and page.purpose != "notice" and page.severity != "crisis":
         return f"{standing.silenced} silenced the incident before it could be sent"
     over = standing.state in {"resolved", "dismissed"}
-    if page.purpose != "notice":
-        return f"the incident was {standing.state} before it could be sent" if over else None
+    late = page.facts.get("about") == "overdue" and page.purpose != "deadline" and standing.state != "open"
+    if page.purpose != "notice":  # the ladder stops when somebody acknowledges, also on its way
+        return f"the incident was {standing.state} before it could be sent" if over or late else None
     if page.facts.get("about") in {"resolved", "dismissed", "merged"} and not standing.told:
         return "the recipient was never told of the incident over this channel"
     return None

@@ -291,6 +291,7 @@ class IncidentWriter:
                 outbox.c.channel == page.channel,
                 outbox.c.status == "waiting",
                 outbox.c.attempts == 0,
+                outbox.c.purpose.not_in(["digest", "backlog"]),  # these wait for another reason
                 outbox.c.next_try_at > self._now,
             )
             .values(next_try_at=None)
