@@ -11,7 +11,7 @@ from aiohttp import web
 
 from monitor import __version__
 from monitor.clock import WallClock
-from monitor.config import directory_of
+from monitor.config import Escalation, Reloader, escalation_of, follow
 from monitor.console.app import build
 from monitor.console.metrics import ApiMetrics
 from monitor.console.tokens import Caller, Tokens
@@ -71,7 +71,8 @@ async def serve(
     try:
         await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
         worker.health.ready("store")
-        desk = Desk(store, directory_of(settings), clock)
+        standing = escalation_of(settings)
+        desk = Desk(store, standing.directory, clock)
         app = build(
             desk,
             tokens_of(settings),
@@ -89,7 +90,9 @@ async def serve(
             if listening is not None:
                 listening(port)
             worker.health.ready("api")
-            await _look(store, worker)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_look(store, worker))
+                tasks.create_task(_follow(settings, standing, desk, worker))
         finally:
             await runner.cleanup()
     finally:
@@ -113,6 +116,15 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
         raise ServeError(
             f"{host}:{port} cannot be listened on ({error.strerror}): set another api.host or api.port"
         ) from error
+
+
+async def _follow(settings: Settings, standing: Escalation, desk: Desk, worker: Worker) -> None:
+    """Hand over and tell by what the files of rota and brands say when they change."""
+
+    async def adopt(found: Escalation) -> None:
+        desk.set_routes(found.directory)
+
+    await follow(Reloader(settings, standing), worker.stop, adopt, worker.metrics.reloads)
 
 
 async def _look(store: Store, worker: Worker) -> None:

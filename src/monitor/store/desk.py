@@ -48,6 +48,11 @@ class Desk:
         self._clock = clock or WallClock()
         self.incidents = IncidentStore(store, routes, self._clock)
 
+    def set_routes(self, routes: Routes) -> None:
+        """Address pages by these from now on."""
+        self._routes = routes
+        self.incidents.set_routes(routes)
+
     async def do(self, incident: str, wish: Wish, *, expect: int | None = None, link: str | None = None) -> Incident:
         """Carry a wish out and return the incident after it.
 
@@ -144,5 +149,9 @@ class Desk:
         return await self._store.run(work)
 
     def _known(self, owner: str, at: float) -> None:
-        if not self._routes.reach(owner, at):
+        reached = {recipient for recipient, _ in self._routes.reach(owner, at)}
+        if not reached:
             raise IllegalChange(f"assigned: nobody is configured who is called {owner!r}, so they would not hear of it")
+        if owner not in reached:
+            now = ", ".join(sorted(reached))
+            raise IllegalChange(f"assigned: {owner!r} is no person but stands for others; name one, now {now}")
