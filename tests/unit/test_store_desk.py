@@ -76,6 +76,16 @@ async def test_what_does_not_fit_is_refused(desk):
         await desk.do(ID, wish("resolve"), expect=2)
 
 
+async def test_an_owner_is_a_person_and_no_rota(desk):
+    class Rotas:
+        def reach(self, recipient, at):  # noqa: ARG002 -- the interface
+            return (("ana", "webhook"),) if recipient == "nights" else ()
+
+    one = Desk(desk._store, Rotas(), VirtualClock(NOW))
+    with pytest.raises(IllegalChange, match="'nights' is no person but stands for others; name one, now ana"):
+        await one.do(ID, wish("assign", owner="nights"))
+
+
 async def test_of_many_who_acknowledge_at_once_one_owns_it_and_the_others_are_told_who(desk, store):
     others = [Desk(Store(store.url), PEOPLE, VirtualClock(NOW)) for _ in range(4)]
     said = await asyncio.gather(
