@@ -78,14 +78,19 @@ rules: $(VENV)/.base  ## write the rules for Prometheus anew; RUNBOOKS=URL where
 	@$(BIN)/python tools/rules.py $(if $(RUNBOOKS),--runbooks '$(RUNBOOKS)')
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## measure rules, throughput, cost, seconds to a page, memory, delivery under fire
+bench: $(VENV)/.dev  ## measure rules, throughput, cost, seconds to a page, memory, delivery under fire, the model's speed
 	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/pipeline.py $(ARGS)
 	@$(BIN)/python bench/pages.py
+	@$(BIN)/python bench/model.py
 
 .PHONY: bench-pages
 bench-pages: $(VENV)/.dev  ## only the delivery: INCIDENTS, SECONDS, KILLS by ARGS
 	@$(BIN)/python bench/pages.py $(ARGS)
+
+.PHONY: bench-model
+bench-model: $(VENV)/.dev  ## only the model's speed (against torch: the extra `train`)
+	@$(BIN)/python bench/model.py $(ARGS)
 
 .PHONY: bench-demo
 bench-demo: $(VENV)/.base  ## is the viral story paged in time, over 50 weeks?

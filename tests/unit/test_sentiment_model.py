@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from monitor.sentiment import CachedScorer, ModelError, Reading, load_scorer
 from monitor.sentiment.cpu import BYTES, choose, cpu_features
@@ -129,6 +131,16 @@ def test_bad_text_is_read_or_said_to_be_unread(scorer: OnnxScorer) -> None:
             assert reading.unread in {"empty", "no_words", "script", "language"}
         assert reading.model == scorer.name
     assert scorer.read([]) == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(codec=None), max_size=300))
+def test_any_text_at_all_is_read_and_leaves_its_neighbours_alone(scorer: OnnxScorer, text: str) -> None:
+    alone, between = scorer.read(ORDINARY[:2]), scorer.read([ORDINARY[0], text, ORDINARY[1]])
+    for one, other in zip(alone, (between[0], between[2]), strict=True):
+        assert np.abs(values(one) - values(other)).max() < 5e-3
+    assert (between[1].unread is None) == (between[1].sentiment is not None)
+    assert np.isfinite(values(between[1])).all()
 
 
 def test_what_is_not_read_still_has_a_vector(scorer: OnnxScorer) -> None:

@@ -6,8 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from monitor.config import Settings
 from monitor.config.settings import ModelSettings
-from monitor.sentiment import CachedScorer, ModelError, Reading, Sentiment, StubScorer
+from monitor.sentiment import CachedScorer, ModelError, Reading, Sentiment, StubScorer, load_scorer
 from monitor.sentiment.drift import Drift
+from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import Difference, ShadowedScorer, compare
 from monitor.stream.model import scorer_of
 from monitor.telemetry.metrics import ScoreMetrics
@@ -109,6 +110,24 @@ def test_going_back_is_a_setting() -> None:
 def test_a_shadow_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no weights"):
         scorer_of(Settings(model=ModelSettings(stub=True, shadow=tmp_path)))
+
+
+def test_other_languages_go_to_their_own_model() -> None:
+    texts = [
+        "el vuelo salió muy tarde y nadie nos ayuda",
+        "late again",
+        "الرحلة متأخرة جدا اليوم",
+        "der Flug war zu spät heute",
+    ]
+    main = load_scorer(threads=1, runtime="float32", vectors=True)
+    spanish, arabic = Other(), Other()
+    both = PolyglotScorer(main, {"es": spanish, "ar": arabic})
+    found, before = both.read(texts), main.read(texts)
+    assert [one.model for one in found] == ["other", main.name, "other", main.name]
+    assert [one.lang for one in found[:3]] == ["es", "en", "ar"]
+    assert [one.vector for one in found] == [one.vector for one in before]
+    assert (spanish.texts, arabic.texts) == ([texts[0]], [texts[2]])
+    assert found[3].unread == "language"
 
 
 def test_drift_follows_what_comes() -> None:

@@ -85,8 +85,8 @@ def _kind(annotation: Any) -> str:
         return names.get(annotation, "keys")
     if any(isinstance(one, str) for one in inner):
         return ", ".join(f"`{one}`" for one in inner)
-    if getattr(annotation, "__origin__", None) is list:
-        return "list"
+    if getattr(annotation, "__origin__", None) in (list, dict):
+        return "list" if annotation.__origin__ is list else "keys"
     return _kind(inner[0])
 
 
@@ -94,7 +94,7 @@ def _default(field: Any) -> str:
     if field.is_required():
         return "needed"
     value = field.default
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -163,6 +163,8 @@ class ModelSettings(Section):
     """Memory for readings of texts already read; 0 keeps none."""
     vectors: bool = False
     """Readings carry their embedding (768 bytes each)."""
+    languages: dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], str] = {}
+    """Other checkpoints for other languages, `{es: FOLDER}`; what is in none of them stays unread."""
     shadow: Path | None = None
     """A folder of a second model, weights or a checkpoint: it reads some texts along, and how it differs is told."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.sentiment import load_scorer
+from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import ShadowedScorer
 
 if TYPE_CHECKING:
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def scorer_of(settings: Settings, metrics: ScoreMetrics | None = None) -> Scorer:
-    """Return the configured model, ready to read, with its shadow beside it if one is configured.
+    """Return the configured model, ready to read, with models of other languages and a shadow where configured.
 
     Raises:
-        ModelError: one of the two cannot be loaded.
+        ModelError: one of them cannot be loaded.
         FileError: the tree of causes is refused.
     """
     model = settings.model
-    scorer = load_scorer(
+    scorer: Scorer = load_scorer(
         model.name,
         threads=model.threads,
         runtime=model.runtime,
@@ -30,6 +31,9 @@ def scorer_of(settings: Settings, metrics: ScoreMetrics | None = None) -> Scorer
         causes=model.causes,
         cache_bytes=int(model.cache_mb * (1 << 20)),
     )
+    if model.languages:
+        others = {lang: load_scorer(name, threads=model.threads) for lang, name in model.languages.items()}
+        scorer = PolyglotScorer(scorer, others)
     if model.shadow is None:
         return scorer
     shadow = load_scorer(model.shadow, threads=1, runtime=model.runtime, causes=model.causes, cache_bytes=0)

@@ -77,6 +77,9 @@ class ScoreEvents:
     def taken(self, outcome: str, n: int, source: str = "") -> None:
         """`n` mentions were `read`, `dead` or `no_brand`."""
 
+    def several(self, n: int) -> None:
+        """`n` mentions name brands of several umbrellas, and got one reading for all of them."""
+
     def dead(self, reason: str) -> None:
         """A record was dead-lettered."""
 
@@ -431,6 +434,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if isinstance(item, Read)
         )
         self._events.taken("dead", len(current.dead))
+        self._events.several(sum(isinstance(item, Read) and len(item.hits) > 1 for item in current.items))
         for (outcome, source), n in counts.items():
             self._events.taken(outcome, n, source)
         self._events.round(

@@ -23,6 +23,7 @@ from monitor.engine import EngineSettings
 from monitor.engine.changes import Act, Crossing, Merge
 from monitor.sentiment import CachedScorer
 from monitor.sentiment.drift import Drift
+from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import ShadowedScorer
 from monitor.store import Store, WatchStore
 from monitor.stream.embedded import BrokerError
@@ -198,7 +199,9 @@ class _ScoreTelemetry(ScoreEvents):
     def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer, topic: str) -> None:
         self._metrics = metrics
         self._health = health
-        self._cache = scorer.inner if isinstance(scorer, ShadowedScorer) else scorer
+        self._cache = scorer
+        while isinstance(self._cache, ShadowedScorer | PolyglotScorer):
+            self._cache = self._cache.inner
         self._drift = Drift()
         self._topic = topic
         self._owned: set[int] = set()
@@ -208,6 +211,9 @@ class _ScoreTelemetry(ScoreEvents):
     def taken(self, outcome: str, n: int, source: str = "") -> None:
         if n:
             self._metrics.mentions.labels(outcome, self._metrics.source(source)).inc(n)
+
+    def several(self, n: int) -> None:
+        self._metrics.several.inc(n)
 
     def dead(self, reason: str) -> None:
         self._metrics.dead.labels(self._metrics.reason(reason)).inc()

@@ -111,6 +111,11 @@ class ScoreMetrics:
         self.dead = Counter(
             "monitor_dead_total", "Records sent to the dead-letter topic, by reason.", ["reason"], registry=registry
         )
+        self.several = Counter(
+            "monitor_mentions_of_several_total",
+            "Mentions that name brands of several umbrellas, and got one reading for all of them.",
+            registry=registry,
+        )
         self.rounds = Histogram(
             "monitor_score_round_seconds",
             "From the first fetch of a round until its records are acknowledged.",
