@@ -20,6 +20,7 @@ from monitor.incident import (
     Raised,
     Reopened,
     Resolved,
+    Silenced,
     advance,
     apply,
     decode,
@@ -150,6 +151,7 @@ events = st.one_of(
     st.builds(Resolved, **head),
     st.builds(Dismissed, **head),
     st.builds(Reopened, severity=severities, rule=st.just("r"), **head),
+    st.builds(Silenced, until=st.floats(0, 2e6), **head),
     st.builds(Crossed, size=st.just(9), line=st.just(4.0), **head),
     st.builds(Merged, story=stories, into=st.sampled_from([None, None, None, "i2", ID]), **head),
 )
@@ -180,6 +182,8 @@ def test_whatever_happens_the_invariants_hold_and_the_log_tells_the_same(severit
         if not before.active and not isinstance(event, Reopened):
             assert step.intents == ()
             assert incident.state == before.state
+        if incident.silenced(event.at):
+            assert {intent.purpose for intent in step.intents} <= {"notice", "handover"}
         keys += [intent.key for intent in step.intents]
     assert len(keys) == len(set(keys))
     assert incident.version == len(log)
