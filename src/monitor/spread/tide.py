@@ -338,6 +338,8 @@ class BrandTide:
             inside = min((head + 1) * PER_HOUR, last + 1) - first
             rest = last + 1 - first - inside
             return (inside * base.expected(head) + rest * base.expected(tail)) / PER_HOUR
+        if self.start is not None:
+            first = max(first, int(self.start // BIN))
         return sum(self._seen(at, now) * base.expected(at // PER_HOUR) / PER_HOUR for at in range(first, last + 1))
 
     def _seen(self, at: int, now: float) -> float:

@@ -8,26 +8,34 @@ of 0.3 with 0.09; those that meet are compared by their whole signatures (standa
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HASHES = 48
 BANDS = 12
 MOST_CANDIDATES = 64
 
 
-def signature(words: tuple[str, ...]) -> RMinHash:
+class Sketch(NamedTuple):
+    """A text's MinHash; `digest` is its hashes alone, 192 bytes, a fifth of what the whole takes."""
+
+    minhash: RMinHash
+    digest: bytes
+
+
+@lru_cache(maxsize=4096)  # what spreads is repeated word for word
+def signature(words: tuple[str, ...]) -> Sketch:
     """Return the MinHash of the single words and of the pairs of neighbours."""
-    sketch = RMinHash(HASHES, 1)
-    sketch.update([*words, *(f"{a} {b}" for a, b in pairwise(words))])
-    return sketch
-
-
-def _digest(sketch: RMinHash) -> bytes:
-    """Return the hashes alone: 192 bytes, a fifth of what the sketch takes."""
-    return array("I", sketch.digest()).tobytes()
+    minhash = RMinHash(HASHES, 1)
+    minhash.update([*words, *(f"{a} {b}" for a, b in pairwise(words))])
+    return Sketch(minhash, array("I", minhash.digest()).tobytes())
 
 
 class Duplicates:
@@ -38,42 +46,54 @@ class Duplicates:
     >>> [found for found, _ in kept.find(signature(("hotel", "lost", "my", "booking", "thrice")), 0.5)] == [slot]
     True
     >>> kept.drop(slot)
-    >>> kept.find(signature(("hotel", "lost", "my", "booking", "twice")), 0.5)
+    >>> list(kept.find(signature(("hotel", "lost", "my", "booking", "twice")), 0.5))
     []
     """
 
     def __init__(self) -> None:
         self._index = RMinHashLSH(0.5, HASHES, BANDS)
         self._kept: dict[int, bytes] = {}
+        self._same: dict[bytes, list[int]] = {}  # slots of one digest, the oldest first
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def add(self, sketch: RMinHash) -> int:
+    def add(self, sketch: Sketch) -> int:
         """Keep a signature and return its slot."""
         slot = self._next
         self._next += 1
-        self._kept[slot] = _digest(sketch)
-        self._index.insert(slot, sketch)
+        self._kept[slot] = sketch.digest
+        self._same.setdefault(sketch.digest, []).append(slot)
+        self._index.insert(slot, sketch.minhash)
         return slot
 
     def drop(self, slot: int) -> None:
         """Forget a slot; an unknown one is ignored."""
-        if self._kept.pop(slot, None) is not None:
-            self._index.remove(slot)
+        digest = self._kept.pop(slot, None)
+        if digest is None:
+            return
+        self._index.remove(slot)
+        same = self._same[digest]
+        same.remove(slot)
+        if not same:
+            del self._same[digest]
 
-    def find(self, sketch: RMinHash, least: float) -> list[tuple[int, float]]:
-        """Return kept slots whose estimated Jaccard similarity is `least` or more, best first, older first on ties.
+    def find(self, sketch: Sketch, least: float) -> Iterator[tuple[int, float]]:
+        """Yield kept slots whose estimated Jaccard similarity is `least` or more, best first, older first on ties.
 
-        At most `MOST_CANDIDATES` are compared, the oldest first, so that a crowded band costs no more.
+        Identical ones cost a look-up, the others are compared only if they are asked for. At most `MOST_CANDIDATES` of
+        those are compared, the oldest first, so that a crowded band costs no more.
         """
-        hits = sorted(self._index.query(sketch))[:MOST_CANDIDATES]
+        same = tuple(self._same.get(sketch.digest, ()))
+        for slot in same:
+            yield slot, 1.0
+        hits = sorted(self._index.query(sketch.minhash))[:MOST_CANDIDATES]
         if not hits:
-            return []
-        mine = np.frombuffer(_digest(sketch), np.uint32)
+            return
+        mine = np.frombuffer(sketch.digest, np.uint32)
         kept = np.frombuffer(b"".join(self._kept[slot] for slot in hits), np.uint32).reshape(-1, HASHES)
         alike = np.count_nonzero(kept == mine, axis=1).tolist()
-        scored = [(slot, n / HASHES) for slot, n in zip(hits, alike, strict=True) if n >= least * HASHES]
+        scored = [(slot, n / HASHES) for slot, n in zip(hits, alike, strict=True) if n >= least * HASHES and n < HASHES]
         scored.sort(key=lambda hit: (-hit[1], hit[0]))
-        return scored
+        yield from scored

@@ -10,7 +10,9 @@ from monitor.story.story import EXEMPLAR_CHARS, MOST_EXEMPLARS, MOST_LINKS, Exem
 from monitor.story.words import Text, short_name, take_apart
 
 if TYPE_CHECKING:
-    from rensa import RMinHash
+    from collections.abc import Iterator
+
+    from monitor.story.duplicates import Sketch
 
 MOST_NAMES = 20_000
 COMMON_TAGS = frozenset(
@@ -33,9 +35,9 @@ class Evidence:
         self._links: Recent[str] = Recent(MOST_NAMES)
         self._tags: Recent[str] = Recent(MOST_NAMES)
 
-    def texts_like(self, sketch: RMinHash, least: float) -> list[tuple[str, Exemplar, float]]:
-        """Return (story id, exemplar, estimated Jaccard similarity), best first."""
-        return [(*self._owner[slot], score) for slot, score in self._texts.find(sketch, least)]
+    def texts_like(self, sketch: Sketch, least: float) -> Iterator[tuple[str, Exemplar, float]]:
+        """Yield (story id, exemplar, estimated Jaccard similarity), best first."""
+        return ((*self._owner[slot], score) for slot, score in self._texts.find(sketch, least))
 
     def by_link(self, text: Text, url: str | None) -> str | None:
         """Return the story that first brought one of the text's links."""
@@ -46,7 +48,7 @@ class Evidence:
         """Return the story that first brought a hashtag, unless it is one that everybody uses."""
         return None if tag in COMMON_TAGS else self._tags.get(tag)
 
-    def keep_text(self, story: Story, exemplar: Exemplar, sketch: RMinHash) -> None:
+    def keep_text(self, story: Story, exemplar: Exemplar, sketch: Sketch) -> None:
         """Make `exemplar` findable. A story full of exemplars lets the newest of the least repeated go."""
         if len(story.exemplars) >= MOST_EXEMPLARS:
             weakest = min(story.exemplars, key=lambda e: (e.hits, -e.at))

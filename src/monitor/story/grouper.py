@@ -22,9 +22,8 @@ from monitor.story.words import Text, link_name, short_name, take_apart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rensa import RMinHash
-
     from monitor.sentiment.reading import ReadMention
+    from monitor.story.duplicates import Sketch
     from monitor.story.meaning import Vector
 
 Found = tuple[str, How, float]
@@ -161,14 +160,12 @@ class Grouper:
             self._bring_back(story, now)
         return story_id
 
-    def _sketch(self, text: Text, share: Share) -> RMinHash | None:
+    def _sketch(self, text: Text, share: Share) -> Sketch | None:
         if share.own or len(text.content) < self.settings.min_words:
             return None
         return signature(text.words)
 
-    def _by_text(
-        self, sketch: RMinHash | None, text: Text, m: ReadMention, *, bridge: bool, promo: bool
-    ) -> list[Found]:
+    def _by_text(self, sketch: Sketch | None, text: Text, m: ReadMention, *, bridge: bool, promo: bool) -> list[Found]:
         """Find the story whose exemplar the text repeats. To bridge two stories more is asked."""
         if sketch is None or (bridge and (promo or len(text.content) < BRIDGE_WORDS)):
             return []
@@ -201,12 +198,11 @@ class Grouper:
     def _same_brand(m: ReadMention, story: Story) -> bool:
         return not story.brands or not m.brands or any(brand in story.brands for brand in m.brands)
 
-    def _returned(self, sketch: RMinHash | None, text: Text, m: ReadMention) -> str | None:
+    def _returned(self, sketch: Sketch | None, text: Text, m: ReadMention) -> str | None:
         """Find a closed story that this mention brings back: it repeats its text or its link."""
         story_id = self._closed_texts.by_link(text, self._url(m))
         if story_id is None and sketch is not None:
-            like = self._closed_texts.texts_like(sketch, BRIDGE)
-            story_id = like[0][0] if like else None
+            story_id = next((found for found, _, _ in self._closed_texts.texts_like(sketch, BRIDGE)), None)
         story = self._closed.get(story_id) if story_id else None
         if story is None or not self._same_brand(m, story):
             return None
@@ -259,7 +255,7 @@ class Grouper:
         *,
         text: Text,
         share: Share,
-        sketch: RMinHash | None,
+        sketch: Sketch | None,
         above: tuple[str, ...],
         how: How,
     ) -> None:
@@ -276,7 +272,7 @@ class Grouper:
             self._evidence.keep_text(story, exemplar, sketch)
         self._touch(story)
 
-    def _known(self, story: Story, sketch: RMinHash) -> bool:
+    def _known(self, story: Story, sketch: Sketch) -> bool:
         like = self._evidence.texts_like(sketch, self.settings.duplicate)
         return any(story_id == story.id for story_id, _, _ in like)
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 Promo = Literal["giveaway", "job", "spam"]
@@ -45,6 +46,7 @@ _HINT = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)  # what spreads is repeated word for word
 def promo_kind(text: str) -> Promo | None:
     """Return what kind of promotion `text` is, or None.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from sys import intern
 
@@ -69,6 +70,7 @@ def _split_wide(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(max(1, len(word) - 1))]
 
 
+@lru_cache(maxsize=4096)  # what spreads is repeated word for word
 def take_apart(text: str) -> Text:
     """Read `text` (its first `READ_CHARS` characters) for grouping.
 
