@@ -2,7 +2,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from monitor.config import Settings
 from monitor.config.settings import ModelSettings
@@ -11,7 +10,7 @@ from monitor.sentiment.drift import Drift
 from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import Difference, ShadowedScorer, compare
 from monitor.stream.model import scorer_of
-from monitor.telemetry.metrics import ScoreMetrics
+from monitor.telemetry.metrics import Metrics
 
 SHIPPED = Path(__file__).parents[2] / "src/monitor/sentiment"
 
@@ -90,7 +89,7 @@ def test_settings_name_model_causes_and_shadow(tmp_path: Path) -> None:
         "  - id: no_towels\n    examples: [there were no towels]\n"
     )
     model = ModelSettings(threads=1, causes=str(causes), shadow=SHIPPED / "weights", runtime="float32")
-    metrics = ScoreMetrics(CollectorRegistry())
+    metrics = Metrics(process=False).score
     scorer = scorer_of(Settings(model=model), metrics)
     assert isinstance(scorer, ShadowedScorer)
     assert isinstance(scorer.inner, CachedScorer)
