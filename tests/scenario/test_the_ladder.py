@@ -231,7 +231,7 @@ async def test_it_flares_up_again_and_the_same_owner_is_told_and_the_ladder_begi
     await evening.forward(13 * MINUTE)
     assert (evening.incident.cycle, evening.incident.owner) == (2, "carla")
     reopened = [(who, purpose) for _, who, purpose in evening.heard()[2:]]
-    assert reopened == [("ben", "reopened"), ("carla", "reopened"), ("carla", "repeat")]
+    assert reopened == [("ben", "reopened"), ("carla", "reopened"), ("carla", "first")]
 
 
 async def test_handed_on_three_times_the_manager_hears_of_it(evening):

@@ -110,7 +110,7 @@ def test_a_raise_begins_the_ladder_anew():
     assert (raised.step, raised.rung_at) == (0, 700.0)
     again = let(raised, next_timer(raised, PLAN))
     assert again.events[0].at == 1300.0
-    assert told(again) == [("repeat", "ben")]
+    assert told(again) == [("first", "ben")]
 
 
 @pytest.mark.parametrize("event", [Lowered(at=9.0, by="rule:calm", severity="notify"), Resolved(at=9.0, by="ana")])

@@ -70,6 +70,9 @@ def test_a_ladder_is_climbed_and_a_level_with_nobody_is_skipped_and_said(tmp_pat
     assert first.said == "level 1 of main (nights) has nobody on call: skipped"
     night = told.step(**ASK, number=0, at=NOW + 10 * 3600)
     assert (people(night), night.number, night.said) == (["dora"], 0, "")
+    assert [told.step(**ASK, number=number, at=NOW).again for number in (0, 3, 4, 7, 8)] == [
+        False, False, True, True, False,
+    ]  # fmt: skip
     steps = [people(told.step(**ASK, number=number, at=NOW)) for number in (2, 3, 4, 6, 8, 9)]
     assert steps == [["carla"], ["dora"], ["ben"], ["carla"], ["carla", "dora"], []]
 

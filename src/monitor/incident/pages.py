@@ -40,6 +40,8 @@ class Rung(Struct, frozen=True):
     pairs: tuple[tuple[str, str], ...]
     number: int = 0
     said: str = ""
+    again: bool = False
+    """Whether this level was asked before: the ladder is gone through once more."""
 
 
 class Routes(Protocol):
@@ -186,7 +188,8 @@ def _overdue(after: Incident, event: Overdue, routes: Routes) -> tuple[Purpose, 
     if event.timer == "acknowledge":
         rung = _audience(after, after.step, event.at, routes)
         before = {told.recipient for told in after.told if told.purpose != "notice"}
-        purpose: Purpose = "repeat" if any(recipient in before for recipient, _ in rung.pairs) else "first"
+        repeat = rung.again and any(recipient in before for recipient, _ in rung.pairs)
+        purpose: Purpose = "repeat" if repeat else "first"
         return purpose, event.round, rung
     owner = Rung(routes.reach(after.owner, event.at) if after.owner else ())
     first = _audience(after, 1 if event.round > 1 else 0, event.at, routes)

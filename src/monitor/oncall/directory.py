@@ -102,19 +102,22 @@ class Directory(Struct, frozen=True):
         """
         pairs: dict[tuple[str, str], None] = {}
         places: list[int] = []
+        again: list[bool] = []
         said: list[str] = []
         for taken in self._taken(umbrella=umbrella, brand=brand, severity=severity, rule=rule, route=route):
             ladder = self.oncall.ladders.get(taken.recipient)
             if ladder is not None:
                 people, place, skipped = self.oncall.climb(ladder, number, at)
                 places += [place] if people else []
+                again += [ladder.again(place)] if people else []
                 said += [skipped] if skipped else []
             else:
                 people = self.oncall.people([taken.recipient], at) if number == 0 else ()
                 if number == 0 and not people:
                     said.append(f"{taken.recipient} has nobody on call: skipped")
             pairs |= dict.fromkeys(self._pairs(people, taken.channels))
-        return Rung(tuple(pairs), max(number, min(places, default=number)), "; ".join(said))
+        number = max(number, min(places, default=number))
+        return Rung(tuple(pairs), number, "; ".join(said), bool(again) and all(again))
 
     def plan(self, *, umbrella: str, brand: str, severity: str, rule: str, route: str) -> Plan:
         """Return when the ladders' next steps are due, and the deadlines; without ladders nothing is timed."""

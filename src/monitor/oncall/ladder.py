@@ -38,6 +38,12 @@ class Ladder(Struct, frozen=True, kw_only=True):
     catch_all: tuple[str, ...] = ()
     manager: tuple[str, ...] = ()
 
+    def again(self, number: int) -> bool:
+        """Return whether step `number` asks a level that was asked before."""
+        steps = len(self.steps())
+        once = (steps - bool(self.catch_all)) // (1 + self.repeat)
+        return once <= number < steps - bool(self.catch_all)
+
     def steps(self) -> tuple[tuple[tuple[str, ...], float | None, str], ...]:
         """Return the steps: whom, how long to wait after, and what the step is called.
 
