@@ -277,7 +277,7 @@ class _Crew:
             self._running.wait()
 
 
-async def _drained(store: Store, patience_s: float = 480.0) -> None:
+async def _drained(store: Store, patience_s: float = 900.0) -> None:
     """Wait until every page is settled."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:

@@ -132,6 +132,7 @@ class Dispatcher:
         try:
             while not stop.is_set():
                 self._wake.clear()
+                began = time.monotonic()
                 try:
                     started = await self._round()
                     errors = 0
@@ -140,6 +141,9 @@ class Dispatcher:
                     self._error("outbox_unavailable", error)
                     await self._pause(waiter, self._policy.backoff(errors, self._random))
                     continue
+                # Half of the time at most goes into looking: with thousands of pages due, a look is dear, and what has
+                # room meanwhile is taken by the next one together.
+                await asyncio.wait({waiter}, timeout=min(self._policy.poll_s, time.monotonic() - began))
                 if not started:
                     await self._pause(waiter, self._policy.poll_s)
         finally:
