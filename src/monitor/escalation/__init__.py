@@ -1,11 +1,13 @@
 """Rules over stories: a view of a story and what is remembered of it in, a decision with its reason and evidence out.
 
-Pure: no I/O, no wall clock. `evaluate` runs a `RuleSet` (see `default_rules`) and returns a `Decision` and the new
-`RuleMemory`; a condition is one callable over a `StoryView`.
+Pure but for reading files: no wall clock. `load_rules` reads a `RuleSet` (`default_rules` are the shipped ones);
+`evaluate` runs it over a `StoryView` and returns a `Decision` and the new `RuleMemory`. Conditions are CEL over typed
+names (`names`, `language`); `ruletest` runs tests of rules.
 """
 
 from __future__ import annotations
 
+from monitor.escalation.rulefile import RuleFileError, load_rules
 from monitor.escalation.rules import CLOSE_AFTER_S, LOWER_AFTER_S, Rule, RuleSet, default_rules, evaluate
 from monitor.escalation.types import (
     SEVERITIES,
@@ -28,11 +30,13 @@ __all__ = [
     "Decision",
     "Quote",
     "Rule",
+    "RuleFileError",
     "RuleMemory",
     "RuleSet",
     "Severity",
     "StoryView",
     "default_rules",
     "evaluate",
+    "load_rules",
     "rank",
 ]

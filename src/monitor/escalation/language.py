@@ -88,13 +88,16 @@ class Sight:
         self._fields = [(_flat(name, zone), BY_NAME[name].get, ZoneInfo(zone)) for name, zone in sorted(needs)]
         self.context = cel.Context(functions=dict(_OURS))
         self.view: StoryView | None = None
+        self._now = 0.0
 
     def show(self, view: StoryView, now: float) -> Sight:
         """Fill in a view's values at `now` (seconds since the epoch)."""
+        if view is self.view and now == self._now:
+            return self  # shadows are shown what the live rules were
         add = self.context.add_variable
         for flat, get, zone in self._fields:
             add(flat, get(view, now, zone))
-        self.view = view
+        self.view, self._now = view, now
         return self
 
 

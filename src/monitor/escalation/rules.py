@@ -156,6 +156,10 @@ class RuleSet:
                 found += [rule for rule in (*scope.rules, *scope.shadows) if rule not in found]
         return found
 
+    def umbrella_of(self, brand: str) -> str:
+        """Return the root above a brand that the rules were read with; a brand that they do not know is its own."""
+        return (brand, *self._ancestors.get(brand, ()))[-1]
+
     def scope(self, kind: Kind, brand: str, umbrella: str) -> Scope:
         """Return what counts for a brand; brands of which the file says nothing share one."""
         chain: tuple[str, ...] = ()

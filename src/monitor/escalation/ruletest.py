@@ -132,6 +132,7 @@ def _play(section: Section, rules: RuleSet) -> Iterator[Happened]:
     values: dict[str, Any] = dict(_QUIET)
     if (always := section.section("story")) is not None:
         values |= _values(always)
+    values.setdefault("umbrella", rules.umbrella_of(values["brand"]))
     timeline = [(_moment(entry, "at"), entry) for entry in section.sections("timeline")]
     if not timeline:
         raise section.error(None, "the test has no timeline", "add `timeline:` and, below it, `- at: 0m`")
@@ -247,7 +248,7 @@ def _view(values: dict[str, Any], kind: str, start: float, now: float) -> StoryV
     """Return the story as the values say; those that are not set follow from the others."""
     authors = int(values["story.authors"])
     view = StoryView(
-        umbrella=str(values.get("umbrella", values["brand"])),
+        umbrella=str(values["umbrella"]),
         story="s0test",
         brand=str(values["brand"]),
         kind="wave" if kind == "wave" else "story",
