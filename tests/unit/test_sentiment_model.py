@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.sentiment import CachedScorer, ModelError, Reading, load_scorer
-from monitor.sentiment.cpu import BYTES, choose, cpu_features
+from monitor.sentiment.cpu import BYTES, choose, cores, cpu_features
 from monitor.sentiment.runtime import OnnxScorer, batches
 from monitor.sentiment.weights import PACKAGED, read_card
 
@@ -265,6 +265,15 @@ def test_the_cpu_decides_unless_somebody_does() -> None:
     assert choose("int8", card, frozenset()) == "int8"
     assert cpu_features("Features\t: fp asimd asimddp\n") == {"fp", "asimd", "asimddp"}
     assert load_scorer(threads=1, runtime="float32").runtime == "onnxruntime float32"
+
+
+def test_a_containers_limit_counts() -> None:
+    free = cores("max 100000")
+    assert free >= 1
+    assert cores("150000 100000") == min(free, 2)
+    assert cores("10000 100000") == 1
+    assert cores("9900000 100000") == min(free, 99)
+    assert cores("nonsense") == free
 
 
 def test_weights_without_ranges_run_in_float32(tmp_path: Path) -> None:

@@ -19,9 +19,25 @@ BYTES: Final = frozenset({"avx512_vnni", "avx_vnni"})
 the older instruction cuts sums of two products at 16 bits."""
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(quota: str | None = None) -> int:
+    """Return how many cores this process may use: a container's limit counts, rounded up.
+
+    Args:
+        quota: the text of the control group's `cpu.max`; None: the file's.
+
+    >>> cores("50000 100000")
+    1
+    """
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if quota is None:
+        try:
+            quota = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return mine
+    allowed, _, period = quota.strip().partition(" ")
+    if not (allowed.isdecimal() and period.isdecimal() and int(period)):
+        return mine  # `max`: no limit
+    return max(1, min(mine, -(-int(allowed) // int(period))))
 
 
 def cpu_features(table: str | None = None) -> frozenset[str]:
