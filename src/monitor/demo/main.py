@@ -66,7 +66,7 @@ async def _perform(options: DemoOptions, stage: Stage, listen: socket.socket, co
         try:
             rules, how = mapping_for(options.input, options.mapping) if options.input is not None else (None, "")
             if how:
-                view.say(f"{options.input}: {how}.")
+                view.say(f"{how[0].upper()}{how[1:]}.")
             summary = await _play(options, rules, stage, receiver, view, began)
         finally:
             await asyncio.to_thread(stage.stop)
