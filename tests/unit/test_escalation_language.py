@@ -3,6 +3,8 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.escalation import ConditionError
 from monitor.escalation.example import example_spread, example_view, example_wave
@@ -34,6 +36,7 @@ def holds(source, view=None, now=0.0, zone="UTC", **definitions):
         ("spread.crossed ? false : complaint_share > 0.8", True),
         ("size(brand) > 3", True),
         ("size('four') == 4", True),
+        ("spread.p_viral > .3 && -spread.p_viral < -.3", True),
         ("story.biggest_followers > 0", False),
     ],
 )
@@ -75,6 +78,8 @@ def test_the_hour_is_that_of_the_time_zone():
         ("(" * 60 + "true" + ")" * 60, "split it"),
         ("story.authors > 3 || " * 400 + "true", "split it"),
         ("", "see the language"),
+        ("story.authors > 99999999999999999999999", "see the language"),
+        ("cause.matches('(')", "correct it"),
     ],
 )
 def test_what_will_not_do_is_refused_with_a_mend(source, mend):
@@ -119,3 +124,28 @@ def test_every_name_gives_its_type_for_a_story_or_a_wave():
         found = [value for value in values if value is not None]
         assert found, name.name
         assert all(type(value) is types["whole" if name.whole else name.type] for value in found), name.name
+
+
+WORDS = st.sampled_from(
+    [*(name.name for name in NAMES), *"()[]+-*/!<>?:.,%", "&&", "||", "==", "!=", "<=", "1", "2.5", ".3", "0", "true",
+     "null", "'x'", "in", "size", "min", ".exists(", "x", ".matches(", "1e3", "story", "cause", "0x1f", "1u", "r'\\d'"]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(WORDS, max_size=14).map(" ".join) | st.text(max_size=40))
+def test_whatever_is_written_is_taken_or_refused_with_a_mend(source):
+    try:
+        condition = compile_condition(source)
+    except LanguageError as error:
+        refused = error
+    else:
+        sight = Sight([condition])
+        for view in (example_view(), example_wave()):
+            try:
+                assert condition(sight.show(view, 0.0)) in (True, False)
+            except ConditionError:
+                continue
+        return
+    assert refused.problem
+    assert refused.mend

@@ -39,7 +39,7 @@ _WORDS = frozenset({"true", "false", "null", "in"})
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
     | (?P<text>[rR]?(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
-    | (?P<number>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)
+    | (?P<number>\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)
     | (?P<word>[A-Za-z_]\w*)
     | (?P<sign>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]])""",
     re.VERBOSE,
@@ -127,7 +127,10 @@ def compile_condition(source: str, definitions: Mapping[str, str] | None = None,
         what = f"is no CEL: {said[3]} (at its line {said[1]}, column {said[2]})" if said else "is no CEL"
         raise LanguageError(what, "see the language in docs/escalation.md") from error
     rewritten, reads = _rewrite(_mark_bound(tokens), zone)
-    condition = Condition(source, frozenset(reads), zone, cel.compile(rewritten))
+    try:
+        condition = Condition(source, frozenset(reads), zone, cel.compile(rewritten))
+    except ValueError as error:
+        raise LanguageError("is CEL that is not known here", "write it more simply: see docs/escalation.md") from error
     _try_out(condition, tokens)
     return condition
 
@@ -329,7 +332,7 @@ def _try_out(condition: Condition, tokens: list[Token]) -> None:
         mend = "compare numbers with numbers and texts with texts: see the types of the names in docs/escalation.md"
         raise LanguageError("mixes types", mend) from worst
     if worst is not None:
-        raise LanguageError(f"cannot be evaluated ({str(worst)[:120]})", "correct it") from worst
+        raise LanguageError(f"cannot be evaluated ({' '.join(str(worst).split())[:120]})", "correct it") from worst
     if answers - {bool}:
         found = " or ".join(sorted(_PLAIN.get(one, one.__name__) for one in answers - {bool}))
         raise LanguageError(f"gives {found}, not true or false", "compare it with something")
