@@ -184,6 +184,24 @@ def test_a_calendar_is_a_layer_and_a_missing_one_is_refused(tmp_path):
     assert "'eve' is no recipient" in problems_of(tmp_path, text)[0]
 
 
+def test_a_calendar_alone_must_cover_its_own_time_and_the_next_day(tmp_path):
+    def event(first, last):
+        return f"BEGIN:VEVENT\nUID:{first}\nDTSTART:{first}T000000Z\nDTEND:{last}T000000Z\nSUMMARY:ben\nEND:VEVENT\n"
+
+    text = "rotas: [{name: desk, layers: [{calendar: shifts.ics}]}]"
+    for events, said in (
+        ([("20260201", "20260220"), ("20260220", "20260401")], None),
+        ([("20260201", "20260220"), ("20260221", "20260401")], "from 2026-02-20 00:00 to 2026-02-21 00:00 (UTC)"),
+        ([("20260201", "20260210")], "from 2026-02-10 00:00 to 2026-02-10 11:00 (UTC)"),
+    ):
+        body = "".join(event(*one) for one in events)
+        (tmp_path / "shifts.ics").write_text(f"BEGIN:VCALENDAR\n{body}END:VCALENDAR\n")
+        if said is None:
+            oncall_of(tmp_path, text)
+        else:
+            assert said in problems_of(tmp_path, text)[0]
+
+
 def settings_of(tmp_path, routes, text=GOOD):
     (tmp_path / "oncall.yaml").write_text(text)
     recipients = [{"name": name, "channels": [{"name": f"{name}-t", "type": "terminal"}]} for name in PEOPLE]

@@ -25,6 +25,9 @@ SEVERITIES = ("info", "notify", "page", "crisis")
 HORIZON_S = 400 * 86_400.0
 """How far ahead the file is searched for a moment with nobody."""
 
+SOON_S = 86_400.0
+"""A calendar that ends earlier than this is refused."""
+
 BEHIND_S = 35 * 86_400.0
 """How far back a calendar's events are read."""
 
@@ -248,11 +251,10 @@ class _File:
 
     def _never_nobody(self, oncall: OnCall) -> None:
         """Refuse a file that leaves a moment with nobody."""
-        end = self._now + HORIZON_S
         for name, rota in oncall.rotas.items():
             if name in self._gaps:
                 continue
-            gap = next(iter(rota.gaps(self._now, end)), None)
+            gap = next(iter(rota.gaps(self._now, self._horizon([rota]))), None)
             if gap is not None:
                 mend = "close the gap, or write `gaps: true` and let a ladder's next level take over"
                 self._note(
@@ -261,7 +263,8 @@ class _File:
                     mend,
                 )
         for name, ladder in oncall.ladders.items():
-            empty = oncall.nobody(ladder, self._now, end)
+            asked = [oncall.rotas[one] for level in ladder.levels for one in level.to if one in oncall.rotas]
+            empty = oncall.nobody(ladder, self._now, self._horizon(asked))
             if empty is not None:
                 said = _said(*empty, self._zone)
                 self._note(
@@ -269,6 +272,12 @@ class _File:
                     f"the ladder {name!r} reaches nobody {said}",
                     "add `catch_all: [...]` with a person or a team",
                 )
+
+    def _horizon(self, rotas: Iterable[Rota]) -> float:
+        """Return until when there must be somebody: a calendar says nothing of what comes after its last event."""
+        ends = [stop for rota in rotas for layer in rota.layers for _, stop, _ in layer.events]
+        far = self._now + HORIZON_S
+        return min(far, max(*ends, self._now + SOON_S)) if ends else far
 
     # -- helpers
 
