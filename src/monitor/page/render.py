@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from unicodedata import category, east_asian_width
 
 from monitor.mention.text import shorten
-from monitor.page.compose import MAX_HEADLINE, compose, headline
+from monitor.page.compose import MANY, MAX_HEADLINE, OVER, Part, compose, headline
 from monitor.page.readers import Reader
-from monitor.page.words import clock
+from monitor.page.words import clock, say
 
 if TYPE_CHECKING:
-    from monitor.page.compose import Part
     from monitor.page.types import Page
 
 __all__ = ["MAX_HEADLINE", "MAX_LINES", "WIDTH", "clock", "columns", "headline", "render"]
@@ -29,10 +28,17 @@ def render(page: Page, *, width: int = WIDTH, reader: Reader = _PLAIN_READER) ->
     """Return the page as plain text, at most 24 lines of `width` columns, without a newline at the end."""
     content = compose(page, reader)
     head = _wrap(content.headline, width, 2)
-    parts = [(part, _field(part, width)) for part in content.parts]
+    parts = [(part, _field(part, width)) for part in (*content.parts, *_act(page, reader))]
     while sum(len(lines) for _, lines in parts) > MAX_LINES - len(head):
         parts.remove(min(parts, key=lambda one: one[0].weight))
     return "\n".join([*head, *(line for _, lines in parts for line in lines)])
+
+
+def _act(page: Page, reader: Reader) -> tuple[Part, ...]:
+    """Return what a terminal has for links: the commands."""
+    if page.purpose in MANY or page.purpose == "test" or page.facts.get("about") in OVER:
+        return ()
+    return (Part("act", say(reader, "act"), f"monitor incident ack|assign|dismiss {page.incident}", 3, 1),)
 
 
 def columns(text: str) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import and_, exists, func, insert, not_, or_, select, tuple_, up
 from monitor.page.outbox import Depth, Reclaimed, Standing
 from monitor.page.policy import not_needed
 from monitor.page.types import COLUMNS, Page
+from monitor.store.gather import Gather
 from monitor.store.incidents import unpack
 from monitor.store.mirror import note, thread_of
 from monitor.store.spare import hold, put
@@ -33,11 +34,15 @@ BACKLOG_LAG_S = 300.0
 
 
 class OutboxStore:
-    """Implements `monitor.page.outbox.Outbox`; every method is one short transaction on the store's thread."""
+    """Implements `monitor.page.outbox.Outbox`; every method is a short transaction on the store's thread.
+
+    What is begun and finished at the same moment shares one transaction.
+    """
 
     def __init__(self, store: Store, *, patience_s: float = 30.0, budget: Budget | None = None) -> None:
         self._store = store
         self._budget = budget
+        self._gather = Gather(store, patience_s=patience_s)
         self._patience_s = patience_s
 
     async def claim(
@@ -152,7 +157,7 @@ class OutboxStore:
             )
             return now_stands
 
-        return await self._store.run_retrying(work, patience_s=self._patience_s)
+        return await self._gather.run(work)
 
     async def finish(
         self, key: str, owner: str, delivery: Delivery, now: float, *, status: Next, next_try_at: float | None = None
@@ -183,7 +188,7 @@ class OutboxStore:
             )
             return True
 
-        return await self._store.run_retrying(work, patience_s=self._patience_s)
+        return await self._gather.run(work)
 
     async def put(self, pages: Sequence[Page]) -> int:
         """Add pages, each at the end of its lane; return how many were not there already."""
