@@ -77,6 +77,14 @@ checks: .venv-checks/.made  ## install what holds deploy/ and k8s/ against their
 rules: $(VENV)/.base  ## write the rules for Prometheus anew; RUNBOOKS=URL where docs/runbooks is served
 	@$(BIN)/python tools/rules.py $(if $(RUNBOOKS),--runbooks '$(RUNBOOKS)')
 
+.PHONY: dashboards
+dashboards: $(VENV)/.dev  ## write the dashboards for Grafana anew
+	@$(BIN)/python tools/dashboards.py
+
+.PHONY: image
+image: $(VENV)/.made  ## follow deploy/Dockerfile in a clean root, without Docker, and say its size (root, debootstrap)
+	@$(BIN)/python tools/image.py
+
 .PHONY: bench
 bench: $(VENV)/.dev  ## measure rules, throughput, cost, seconds to a page, memory, delivery under fire, the model's speed
 	@$(BIN)/python bench/rules.py

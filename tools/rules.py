@@ -23,7 +23,7 @@ RUNBOOKS = "docs/runbooks"
 HEAD = "# Made by `make rules` from tools/rules.py.\n"
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-WORKERS = ("score", "watch", "dispatch")
+WORKERS = ("score", "watch", "dispatch", "serve")
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 READ_TARGET, PAGE_TARGET = 0.99, 0.999
@@ -95,6 +95,7 @@ ALERTS: list[Alert] = [
     _down("score", "Mentions wait in Kafka unread; nobody is paged about anything new."),
     _down("watch", "Nothing is grouped, judged or decided; nobody is paged about anything new."),
     _down("dispatch", "Pages that were decided wait in the outbox and reach nobody."),
+    _down("serve", "People get pages, but their links do not work: nobody can acknowledge or answer."),
     Alert(
         "MonitorWorkerUnreachable",
         'up{job=~"monitor-.+"} == 0',
@@ -105,7 +106,7 @@ ALERTS: list[Alert] = [
     ),
     Alert(
         "MonitorWorkerStuck",
-        'monitor_progress_age_seconds{job=~"monitor-.+"} > [[=2m]]',
+        'monitor_progress_age_seconds{job=~"monitor-.+"} > 120',
         "1m",
         "page",
         "{{ $labels.instance }} of {{ $labels.job }} makes no progress",
@@ -181,7 +182,7 @@ ALERTS: list[Alert] = [
     ),
     Alert(
         "MonitorScoreBehind",
-        "max by (partition) (monitor_score_lag_seconds) > [[=1m]]",
+        "max by (partition) (monitor_score_lag_seconds) > 60",
         "5m",
         "page",
         "Partition {{ $labels.partition }} of the mentions is read too slowly",
@@ -197,7 +198,7 @@ ALERTS: list[Alert] = [
     ),
     Alert(
         "MonitorEventTimeBehind",
-        "max by (partition) (monitor_event_lag_seconds) > [[=2m]]",
+        "max by (partition) (monitor_event_lag_seconds) > 120",
         "5m",
         "page",
         "Partition {{ $labels.partition }} lives in the past",

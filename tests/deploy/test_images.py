@@ -6,6 +6,7 @@ import subprocess
 
 from ruamel.yaml import YAML
 
+from monitor.brand import BrandTree
 from monitor.config import load
 from tests.conftest import REPOSITORY
 from tests.support.programs import CHECKS, program
@@ -45,6 +46,7 @@ def test_what_the_composition_names_is_there():
 def test_the_composition_s_configuration_is_one():
     settings = load(DEPLOY / "compose" / "monitor.yaml", {"DB_PASSWORD": "x"})
     assert settings.channels
+    assert BrandTree.load(settings.brands).nodes
 
 
 def test_only_what_the_image_is_made_of_goes_to_the_builder():

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from monitor.brand import BrandTree
 from monitor.config import load
 from tests.conftest import REPOSITORY
 from tests.support.programs import CHECKS, program
 
 K8S = REPOSITORY / "k8s"
 OVERLAYS = ("dev", "production", "production/kafka")
-WORKERS = ("score", "watch", "dispatch")
-PORTS = {"score": 9101, "watch": 9102, "dispatch": 9103}
+WORKERS = ("score", "watch", "dispatch", "serve")
+PORTS = {"score": 9101, "watch": 9102, "dispatch": 9103, "serve": 9104}
 OLDEST = (1, 21)
 """The first kubectl whose kustomize knows components."""
 
@@ -191,9 +192,10 @@ def test_the_configuration_is_one_and_agrees_with_the_topics(rendered, overlay, 
     (places,) = [each["data"] for name, each in kinds["ConfigMap"].items() if name.startswith("monitor-places")]
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    secrets = dict.fromkeys(("DB_PASSWORD", "KAFKA_USER", "KAFKA_PASSWORD", "DESK_SECRET"), "x")
+    secrets = dict.fromkeys(("DB_PASSWORD", "KAFKA_USER", "KAFKA_PASSWORD", "DESK_SECRET", "LINK_SECRET"), "x" * 20)
     settings = load(tmp_path / "monitor.yaml", {**places, **secrets})
     assert settings.channels
+    assert BrandTree.load(settings.brands).nodes
     if overlay == "production":
         topics = _by_kind(rendered["production/kafka"][1])["KafkaTopic"]
         sizes = {topic["spec"]["topicName"]: topic["spec"]["partitions"] for topic in topics.values()}

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, str] | None]] = {
         {'up{job="monitor-watch",instance="w9"}': "1x60"},
     ),
     "MonitorDispatchDown": ("10m", {_named("up{", "dispatch"): "0x60"}, {}),
+    "MonitorServeDown": ("10m", {_named("up{", "serve"): "0x60"}, {}),
     "MonitorWorkerUnreachable": (
         "10m",
         {'up{job="monitor-score",instance="score-1"}': "0x60"},
@@ -154,10 +155,10 @@ def test_they_are_well_formed_at_any_scale(tmp_path):
 
 def test_scaled_rules_keep_their_shape():
     first, scaled = (rules.groups(scale=scale)["groups"][1]["rules"] for scale in (1.0, 0.01))
-    stuck = next(number for number, rule in enumerate(first) if rule["alert"] == "MonitorWorkerStuck")
-    assert first[stuck]["expr"].endswith("> 120")
-    assert scaled[stuck]["expr"].endswith("> 1.2")
-    assert (first[stuck]["for"], scaled[stuck]["for"]) == ("1m", "600ms")
+    silent = next(number for number, rule in enumerate(first) if rule["alert"] == "MonitorSourceSilent")
+    assert "20 * 21600" in first[silent]["expr"]
+    assert "20 * 216 " in scaled[silent]["expr"]
+    assert (first[silent]["for"], scaled[silent]["for"]) == ("1m", "600ms")
     assert [rule["annotations"] for rule in first] == [rule["annotations"] for rule in scaled]
 
 

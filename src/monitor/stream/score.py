@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.mention.decode import Dead, decode
-from monitor.sentiment.reading import Origin
+from monitor.sentiment.reading import UNCLEAR, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +40,9 @@ TICK_HEADER = "monitor-tick"
 
 DEAD_VALUE_BYTES = 900_000
 """Bytes of a dead-lettered record that are kept; a longer one is cut, and says so in its headers."""
+
+COMPLAINS = 0.5
+"""The least probability of a complaint at which a mention is counted as one in the metrics."""
 
 TICK_S = 1.0
 RETRY_S = (0.1, 5.0)
@@ -97,6 +100,9 @@ class ScoreEvents:
 
     def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
         """Mentions are in `readings`, so long after their append; `newest` is each source's last append."""
+
+    def said(self, moods: Mapping[tuple[str, str], int], causes: Mapping[str, int]) -> None:
+        """What was said in a round: mentions by (umbrella, mood), complaints by cause."""
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """The worker owns these partitions of `mentions` now."""
@@ -437,6 +443,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._events.several(sum(isinstance(item, Read) and len(item.hits) > 1 for item in current.items))
         for (outcome, source), n in counts.items():
             self._events.taken(outcome, n, source)
+        self._events.said(*_said(current.items))
         self._events.round(
             mentions=len(current.items), model_s=current.model_s, total_s=time.monotonic() - current.began
         )
@@ -468,6 +475,21 @@ def next_round(size: int, mentions: int, model_s: float, *, most: int) -> int:
         return size  # too few to learn from
     fitting = int(mentions * ROUND_MODEL_S / max(model_s, 1e-6))
     return max(min(fitting, 2 * size, most), min(LEAST_ROUND, most))
+
+
+def _said(items: Iterable[Read | Origin]) -> tuple[Counter[tuple[str, str]], Counter[str]]:
+    """Count what is said of each umbrella, and why people complain."""
+    moods: Counter[tuple[str, str]] = Counter()
+    causes: Counter[str] = Counter()
+    for item in items:
+        if not isinstance(item, Read) or not item.hits or (reading := item.reading) is None:
+            continue
+        if complains := (reading.complaint or 0.0) >= COMPLAINS:
+            causes[reading.cause.id if reading.cause is not None else UNCLEAR] += 1
+        mood = "complaint" if complains else reading.sentiment.label if reading.sentiment is not None else "unread"
+        for hit in item.hits:
+            moods[hit.umbrella, mood] += 1
+    return moods, causes
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

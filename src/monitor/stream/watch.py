@@ -105,6 +105,9 @@ class WatchEvents:
     def lag(self, partition: int, records: int) -> None:
         """How many records behind the end of a partition the worker is."""
 
+    def stories(self, live: int) -> None:
+        """How many live stories the worker holds."""
+
 
 class _Owned(Struct):
     """A partition that this worker owns.
@@ -213,6 +216,7 @@ class Watcher:
                     end = app.consumer.highwater(TP(self.settings.readings, partition))
                     if end is not None:
                         self._events.lag(partition, max(0, end - owned.position))
+            self._events.stories(sum(owned.engine.live_stories for owned in self._owned.values()))
             await asyncio.sleep(LOOK_S)
 
     async def adopt(self, tree: BrandTree, rules: RuleSet, routes: Routes) -> None:

@@ -243,6 +243,12 @@ class _ScoreTelemetry(ScoreEvents):
             self._metrics.reading.lag.labels(self._topic, str(partition)).set(records)
             self._metrics.lag_seconds.labels(str(partition)).set(seconds)
 
+    def said(self, moods: Mapping[tuple[str, str], int], causes: Mapping[str, int]) -> None:
+        for (umbrella, mood), n in moods.items():
+            self._metrics.brand_mentions.labels(self._metrics.brand(umbrella), mood).inc(n)
+        for cause, n in causes.items():
+            self._metrics.complaints.labels(self._metrics.cause(cause)).inc(n)
+
     def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
         self._metrics.read_seconds.observe(seconds)
         for source, at in newest.items():
@@ -317,6 +323,9 @@ class _WatchTelemetry(WatchEvents):
     def poison(self, partition: int) -> None:
         self._metrics.poison.inc()
         _log.error("reading_unreadable", partition=partition)
+
+    def stories(self, live: int) -> None:
+        self._metrics.stories.set(live)
 
     def lag(self, partition: int, records: int) -> None:
         if partition in self._owned:

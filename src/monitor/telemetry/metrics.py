@@ -177,6 +177,15 @@ class ScoreMetrics:
             buckets=LONG_SECONDS,
             registry=registry,
         )
+        self.brand_mentions = Counter(
+            "monitor_brand_mentions_total",
+            "Mentions read, by umbrella brand and mood (complaint, else negative, neutral, positive, unread).",
+            ["brand", "mood"],
+            registry=registry,
+        )
+        self.complaints = Counter(
+            "monitor_complaints_total", "Complaints read, by what they are about.", ["cause"], registry=registry
+        )
         self.round_limit = Gauge(
             "monitor_score_round_limit_mentions", "The most mentions that a round takes.", registry=registry
         )
@@ -197,6 +206,8 @@ class ScoreMetrics:
             "monitor_score_retries_total", "What was tried again, by what it was.", ["what"], registry=registry
         )
         self.source = Bounded(SOURCES, room=30)
+        self.brand = Bounded(room=100)
+        self.cause = Bounded(room=50)
         self.reason = Bounded(room=50)
         self.what = Bounded(room=20)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import sys
 
-PORTS = (9101, 9102, 9103)
+PORTS = (9101, 9102, 9103, 9104)
 TIMEOUT_S = 3.0
 
 
