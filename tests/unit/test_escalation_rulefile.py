@@ -167,8 +167,8 @@ rules:
 
 
 def test_a_shadow_decides_for_itself_and_the_live_rules_do_not_see_it(tmp_path):
-    rules = rules_of(tmp_path, "rules: [{name: going-viral, shadow: true, hold: 0s, when: spread.p_viral > 0.2}]")
-    view = example_view(spread=example_spread(p_viral=0.25))
+    rules = rules_of(tmp_path, "rules: [{name: going-viral, shadow: true, hold: 0s, when: spread.p_viral > 0.15}]")
+    view = example_view(spread=example_spread(p_viral=0.2))
     assert decide(rules, view)[0].action == "none"
     decision, memory = evaluate(rules, view, RuleMemory(), NOW, shadow="going-viral")
     assert (decision.action, decision.severity, memory.severity) == ("open", "page", "page")

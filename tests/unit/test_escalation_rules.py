@@ -57,7 +57,7 @@ def test_nothing_before_the_hold_down_has_passed():
 
 def test_a_flicker_within_the_calmer_condition_does_not_start_the_hold_down_anew():
     _, memory = evaluate(RULES, example_view(), RuleMemory(), NOW)
-    dip = example_view(spread=example_spread(p_viral=0.25))
+    dip = example_view(spread=example_spread(p_viral=0.2))
     decision, memory = evaluate(RULES, dip, memory, NOW + 61)
     assert decision.action == "none"  # it must hold at the moment it fires
     decision, _ = evaluate(RULES, example_view(), memory, NOW + 62)
@@ -76,11 +76,11 @@ def test_a_real_break_starts_the_hold_down_anew():
     [
         {"voices": 1, "size": 20},
         {"voices": 4},
-        {"spread": example_spread(p_viral=0.25)},
+        {"spread": example_spread(p_viral=0.2)},
         {"spread": None},
         {"spread": example_spread(per_hour=12.0)},
         {"last_at": START - 4000},
-        {"complaint_share": 0.49, "spread": example_spread(p_viral=0.25)},
+        {"complaint_share": 0.49, "spread": example_spread(p_viral=0.2)},
     ],
     ids=["one furious author", "four people", "unlikely", "no spread", "as usual", "long quiet", "no complaint"],
 )
