@@ -11,7 +11,7 @@ import pytest
 import monitor
 
 COMMANDS = (
-    *("score", "watch", "dispatch", "demo", "doctor", "broker", "dead", "offsets", "incident"),
+    *("score", "watch", "dispatch", "demo", "doctor", "broker", "dead", "offsets", "incident", "serve", "page"),
     *("replay", "simulate", "read", "stories", "model"),
 )
 

@@ -114,6 +114,23 @@ async def test_what_cannot_be_known_is_a_doubt_and_what_did_not_connect_is_tried
     assert delivery.outcome == ("retry" if how == "not_there" else "in_doubt")
 
 
+async def test_a_picture_that_slack_cannot_fetch_does_not_cost_the_page():
+    bad = (200, {}, {"ok": False, "error": "invalid_blocks"})
+    delivery, calls = await sent(bad, OK)
+    assert delivery.outcome == "accepted"
+    kinds = [[block["type"] for block in call["json"]["blocks"]] for call in calls]
+    assert ["image" in found for found in kinds] == [True, False]
+    delivery, calls = await sent(bad, bad, OK, page=a_page(hostile=True))
+    assert delivery.outcome == "accepted"
+    last = calls[-1]["json"]
+    assert "blocks" not in last
+    assert "Acknowledge: https://monitor.example.com/link/" in last["text"]
+    assert "<" not in last["text"]
+    assert (last["parse"], last["mrkdwn"]) == ("none", False)
+    delivery, calls = await sent(bad)
+    assert (delivery.outcome, delivery.detail, len(calls)) == ("refused", "invalid_blocks", 3)
+
+
 async def test_hostile_words_are_shown_as_they_are_and_nothing_more():
     _, [call] = await sent(OK, page=a_page(hostile=True))
     body = call["json"]

@@ -107,7 +107,7 @@ def event_of(page: Page, action: str, voice: Voice) -> dict[str, Any]:
         },
     }
     chart = voice.chart(page)
-    if chart is not None:
+    if chart is not None and chart.startswith("https:"):  # it takes no other
         event["images"] = [{"src": chart, "alt": "now, forecast and viral line"}]
     return event
 

@@ -17,7 +17,7 @@ import msgspec
 from monitor.clock import Clock, WallClock
 from monitor.mention.text import shorten
 from monitor.page.channels.http import HttpClient
-from monitor.page.compose import fitted, status
+from monitor.page.compose import fitted, plain, status
 from monitor.page.types import Delivery
 from monitor.page.voice import Voice
 
@@ -31,6 +31,7 @@ MAX_TEXT = 3_000
 MAX_FALLBACK = 600
 _LINK_TEXT = 75
 _AGAIN = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})
+_BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_attachments"})
 _UNKNOWN = frozenset({"fatal_error", "internal_error", "request_timeout"})
 
 
@@ -60,22 +61,20 @@ class SlackNotifier:
 
     async def send(self, page: Page) -> Delivery:
         """Post a message, or an answer to the incident's first one."""
-        message = message_of(self._voice.content(page), self._voice.chart(page))
-        message["metadata"] = {"event_type": "mention_monitor_page", "event_payload": {"key": page.key}}
         place = _place(page.thread)
+        to: dict[str, Any] = {"channel": place[0] if place else self._channel}
+        to["metadata"] = {"event_type": "mention_monitor_page", "event_payload": {"key": page.key}}
         if place is not None:
-            message |= {"thread_ts": place[1], "reply_broadcast": page.purpose != "notice"}
-        return await self._call("chat.postMessage", {"channel": place[0] if place else self._channel, **message})
+            to |= {"thread_ts": place[1], "reply_broadcast": page.purpose != "notice"}
+        return await self._say("chat.postMessage", to, page)
 
     async def follow(self, page: Page) -> Delivery:
         """Bring the incident's first message up to date; `page.thread` says which one it is."""
         place = _place(page.thread)
         if place is None:
             return Delivery("refused", "the message to update is not known")
-        content = self._voice.content(page)
         word = status(page, self._voice.reader(page))
-        message = message_of(content, self._voice.chart(page), word=word)
-        return await self._call("chat.update", {"channel": place[0], "ts": place[1], **message})
+        return await self._say("chat.update", {"channel": place[0], "ts": place[1]}, page, word=word)
 
     async def check(self) -> str | None:
         """Say what is wrong with the token, or that Slack cannot be reached."""
@@ -85,6 +84,18 @@ class SlackNotifier:
     async def close(self) -> None:
         """Close connections."""
         await self._client.close()
+
+    async def _say(self, method: str, to: dict[str, Any], page: Page, *, word: str | None = None) -> Delivery:
+        """Say it as well as Slack takes it: it refuses a message whose picture it cannot fetch, or any bad block."""
+        content, chart = self._voice.content(page), self._voice.chart(page)
+        delivery = Delivery("refused", "nothing to say")
+        for picture in (chart, None) if chart else (None,):
+            delivery = await self._call(method, to | message_of(content, picture, word=word))
+            if delivery.outcome != "refused" or delivery.detail not in _BAD_BLOCKS:
+                return delivery
+        bare = message_of(content, word=word) | {"text": escape(plain(content, MAX_TEXT))}
+        del bare["blocks"]
+        return await self._call(method, to | bare)
 
     async def _call(self, method: str, body: dict[str, Any]) -> Delivery:
         delivery, answer = await self._client.exchange(
