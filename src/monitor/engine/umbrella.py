@@ -104,6 +104,7 @@ class UmbrellaEngine:
         self._aliases: dict[str, str] = {}
         self._dirty: set[str] = set()  # observed since last judged
         self._held: set[str] = set()  # the rules remember something: time alone may change what they say
+        self._shadowed: dict[str, float] = {}  # stories that shadow rules remember, and when they were last asked
         self._touched: set[str] = set()  # to be written with this batch
         self._touched_brands: set[str] = set()
         self._merged: list[tuple[str, str]] = []
@@ -276,6 +277,7 @@ class UmbrellaEngine:
             for story in sorted(self._due(now)):
                 if story in self._grouper:
                     self._judge(story, changes, watch_only=behind)
+            self._ask_shadows(now, changes, watch_only=behind)
             if _slot(now, self._settings.tide_s) > self._tide_slot:
                 self._judge_tides(changes, watch_only=behind)
         if _slot(now, self._settings.expire_s) > self._expire_slot:
@@ -328,10 +330,32 @@ class UmbrellaEngine:
             memory = _undecided(memory, mind.memory)
         elif decision.action != "none":
             self._conclude(in_words(view, self._grouper.story(story)), decision, since, changes)
-        if memory != mind.memory or shadows != mind.shadows:
-            mind.shadows = shadows
+        self._keep_shadows(story, mind, shadows)
+        if memory != mind.memory:
             self._remember(story, mind, memory)
             self._touched.add(story)
+
+    def _keep_shadows(self, story: str, mind: _Mind, shadows: dict[str, RuleMemory]) -> None:
+        """Remember what the shadow rules remember of a story, and to ask them again as time passes."""
+        if shadows:
+            self._shadowed[story] = self._clock
+        else:
+            self._shadowed.pop(story, None)
+        if shadows != mind.shadows:
+            mind.shadows = shadows
+            self._touched.add(story)
+
+    def _ask_shadows(self, now: float, changes: Changes, *, watch_only: bool) -> None:
+        """Let time pass for the shadow rules alone: the live ones are judged as if there were none."""
+        for story in sorted(self._shadowed):
+            if now - self._shadowed[story] < self._settings.settle_s:
+                continue
+            if story not in self._grouper or story not in self._spreads:
+                self._shadowed.pop(story)
+                continue
+            mind = self._minds[story]
+            view = self._view(story, self._spreads[story])
+            self._keep_shadows(story, mind, self._shadow(view, mind.shadows, changes, watch_only=watch_only))
 
     def _shadow(
         self, view: StoryView, memories: dict[str, RuleMemory], changes: Changes, *, watch_only: bool
@@ -352,7 +376,7 @@ class UmbrellaEngine:
 
     def _remember(self, story: str, mind: _Mind, memory: RuleMemory) -> None:
         mind.memory = memory
-        if memory == RuleMemory() and not mind.shadows:
+        if memory == RuleMemory():
             self._held.discard(story)
         else:
             self._held.add(story)
@@ -527,7 +551,9 @@ class UmbrellaEngine:
             self._spreads[row.story] = StorySpread.load(kept.spread)
             self._minds[row.story] = kept.mind
             self._dirty.add(row.story)  # its last mention may not have been judged
-            if kept.mind.memory != RuleMemory() or kept.mind.shadows:
+            if kept.mind.shadows:
+                self._shadowed[row.story] = clock
+            if kept.mind.memory != RuleMemory():
                 self._held.add(row.story)
         self._grouper.restore(blobs)
         for tide in tides:
