@@ -31,7 +31,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """The dispatcher's numbers; times in seconds of real time."""
 
     first_s: float = 1.0
-    most_s: float = 300.0
+    most_s: float = 60.0
     horizon_s: float = 24 * 3600.0
     refused_tries: int = 5
     refused_s: float = 900.0
@@ -52,7 +52,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         >>> from random import Random
         >>> waits = [Policy().backoff(tries, Random(1)) for tries in (1, 2, 20)]
         >>> [round(wait, 1) for wait in waits]
-        [0.1, 0.3, 40.3]
+        [0.1, 0.3, 8.1]
         """
         most = min(self.most_s, self.first_s * 2 ** min(max(tries - 1, 0), _DOUBLINGS))
         return max(_SOONEST_S, random.uniform(0.0, most))
