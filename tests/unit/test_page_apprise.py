@@ -1,5 +1,7 @@
 """Apprise: one URL a channel, harmless plain text, and what a failure means."""
 
+import asyncio
+
 import pytest
 
 from monitor.page.channels.apprise import MAX_TEXT, judge
@@ -59,6 +61,13 @@ async def test_without_an_answer_it_is_a_doubt(how):
     async with misbehaving(how) as url:
         delivery = await notifier(url).send(a_page())
     assert delivery.outcome == ("retry" if how == "not_there" else "in_doubt"), delivery
+
+
+async def test_what_another_channel_hears_meanwhile_is_not_mistaken_for_its_own():
+    async with answering((503, {}, b"")) as (busy, _), misbehaving("accepts_and_closes") as silent:
+        one, two = notifier(busy), notifier(silent)
+        said = await asyncio.gather(*(which.send(a_page()) for _ in range(10) for which in (one, two)))
+    assert [delivery.outcome for delivery in said] == ["retry", "in_doubt"] * 10
 
 
 def test_a_url_that_apprise_does_not_know_is_refused_at_the_start():

@@ -10,6 +10,7 @@ import asyncio
 import io
 import logging
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from monitor.page.compose import plain
@@ -26,6 +27,8 @@ _NOT_CONNECTED = re.compile(
     r"|ConnectTimeout|getaddrinfo|No route to host",
     re.IGNORECASE,
 )
+_sending: ContextVar[object] = ContextVar("sending", default=None)
+_logger = logging.getLogger("apprise")
 _AGAIN = frozenset({408, 425, 429})
 
 
@@ -62,18 +65,16 @@ class AppriseNotifier:
         import apprise  # noqa: PLC0415 -- an extra
 
         log = io.StringIO()
-        handler = logging.StreamHandler(log)
-        logger = logging.getLogger("apprise")
-        level = logger.level
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
+        handler, this = logging.StreamHandler(log), object()
+        _sending.set(this)  # Apprise takes the context along into its own threads
+        handler.addFilter(lambda _: _sending.get() is this)  # other channels log beside this one
+        _logger.addHandler(handler)
         try:
             sent = self._service.notify(
                 title=title, body=body, body_format=apprise.NotifyFormat.TEXT, interpret_escapes=False
             )
         finally:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
+            _logger.removeHandler(handler)
         return Delivery("accepted", "Apprise sent it") if sent else judge(log.getvalue())
 
 
@@ -98,6 +99,8 @@ def judge(log: str) -> Delivery:
 def _service(url: str) -> Any:
     import apprise  # noqa: PLC0415 -- an extra: named when it is missing
 
+    _logger.setLevel(logging.DEBUG)
+    _logger.propagate = False  # it is read here, and names addresses
     service = apprise.Apprise()
     if not service.add(url):
         raise ValueError("Apprise does not know this URL: see its list of services")
