@@ -55,7 +55,7 @@ class Program:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def kill(self, number: int = signal.SIGKILL, patience_s: float = 15.0) -> None:
+    def kill(self, number: int = signal.SIGKILL, patience_s: float = 60.0) -> None:
         if self.process is not None:
             if self.running:
                 self.process.send_signal(number)
