@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from monitor.store.database import StoreUnavailableError
 from monitor.store.tables import partition_state
@@ -52,7 +53,7 @@ async def run_timers(
                 n = await incidents.run_out(at)
                 if n and ran_out is not None:
                     ran_out(n)
-        except StoreUnavailableError:
+        except (StoreUnavailableError, DBAPIError):
             _log.warning("timers_wait", reason="the store does not answer")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_S)
