@@ -446,8 +446,8 @@ class UmbrellaEngine:
         """Whether somebody was already paged about this matter: told in other words it began as a story of its own.
 
         It is held to be the same matter if it is about the same brand, began later than a story that stands paged, and
-        shares telling words with it. If it shares none it still has to be almost sure to go viral, or bigger:
-        whoever was paged is at work on this brand's storm, and most of what grows beside one is a part of it.
+        shares telling words with it. If it shares one only, it still pages where it is almost sure to go viral, or
+        bigger: whoever was paged is at work on this brand's storm, and most of what grows beside one is a part of it.
         """
         if decision.severity not in {"page", "crisis"}:
             return False
@@ -458,9 +458,8 @@ class UmbrellaEngine:
             paged = self._grouper.story(other)
             if other == story or paged.first_at > entry.first_at:
                 continue
-            if len(words & _telling(paged)) >= SAME_WORDS:
-                return True
-            if not likely and view.voices < self._spreads[other].voices:
+            shared = len(words & _telling(paged))
+            if shared >= SAME_WORDS or (shared and not likely and view.voices < self._spreads[other].voices):
                 return True
         return False
 
