@@ -14,9 +14,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import cel
 from msgspec import Struct
 
+from monitor.escalation.engine import cel
 from monitor.escalation.names import BY_NAME, GROUPS
 from monitor.escalation.types import ConditionError
 
