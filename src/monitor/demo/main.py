@@ -103,6 +103,7 @@ async def _play(
         rate=RATE if options.input is None else None,
     )
     playing = asyncio.create_task(replayer.run(stream))
+    stage.start("dispatch")  # while the others wait to join their groups
     try:
         await _watch_it(stage, state, replayer, playing, view, began)
         await _delivered(store, stage)

@@ -48,7 +48,7 @@ class Stage(Struct):
 
     @classmethod
     def build(cls, folder: Path, *, webhook: str, secret: str, brands: Path | None) -> Stage:
-        """Make a fresh folder, start the broker, write the configuration and start the workers."""
+        """Make a fresh folder, start the broker, write the configuration and start score and watch."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         broker = EmbeddedBroker().start()
@@ -56,10 +56,14 @@ class Stage(Struct):
         with file.open("w") as out:
             YAML().dump(_configuration(folder, broker.bootstrap, webhook, brands), out)
         stage = cls(file, secret, broker, {})
-        for name in WORKERS:
-            argv = [sys.executable, "-m", "monitor", name, "--config", str(file)]
-            stage.workers[name] = GuardedProcess(argv, env=stage.environ, keep_lines=200).start()
+        for name in WORKERS[:-1]:
+            stage.start(name)
         return stage
+
+    def start(self, name: str) -> None:
+        """Start a worker. `build` leaves `dispatch` for later: there are no pages yet, and two cores are soon busy."""
+        argv = [sys.executable, "-m", "monitor", name, "--config", str(self.file)]
+        self.workers[name] = GuardedProcess(argv, env=self.environ, keep_lines=200).start()
 
     @property
     def environ(self) -> dict[str, str]:
