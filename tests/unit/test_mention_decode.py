@@ -235,13 +235,14 @@ def test_any_bytes_give_a_mention_or_a_reason(raw, headers, at):
 
 
 @given(st.dictionaries(FIELDS, PLAIN, max_size=5), st.sampled_from([(), BINARY, STRUCTURED]))
+@example({"media": [""]}, ())
 def test_what_lives_is_sound_and_goes_round(changes, headers):
     mention = decode(json.dumps({**GOOD, **changes}).encode(), record_time=NOW, headers=headers)
     if isinstance(mention, Mention):
         raw = encode(mention)
         assert b"\\u0000" not in raw or b"\\\\u0000" in raw
         assert decode(raw, record_time=NOW) == mention
-        assert json.loads(raw) == to_dict(mention)
+        assert json.loads(raw) == json.loads(json.dumps(to_dict(mention)))  # JSON knows no tuples
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(mention), type=Mention) == mention
         assert EARLIEST <= mention.published_at.timestamp() <= NOW + 600
 
