@@ -41,13 +41,9 @@ if TYPE_CHECKING:
 TICKS = os.sysconf("SC_CLK_TCK")
 THREADS = 2
 WORKERS = ("score", "watch", "dispatch")
-BRANDS = """
-brands:
-  - id: bench
-    name: Benchline
-    handles: [benchline]
-    viral_line: 10
-"""
+BRAND = """
+  - {{id: bench{n}, name: Benchline {n}, handles: [benchline{n}], viral_line: 10}}"""
+"""A brand for each story: a second matter of one brand is taken for a part of the first."""
 
 
 def texts(n: int, reposts: float, seed: int = 7) -> list[str]:
@@ -252,7 +248,7 @@ async def latency(broker: str, rate: float, stories: int) -> dict[str, Any]:
     receiver = Receiver(listen, "bench", lambda _: None)
     await receiver.start()
     folder = Path(tempfile.mkdtemp(prefix="bench-brands-"))
-    (folder / "brands.yaml").write_text(BRANDS)
+    (folder / "brands.yaml").write_text("brands:" + "".join(BRAND.format(n=n) for n in range(stories)))
     bed = Bed(
         broker,
         brands=folder / "brands.yaml",
@@ -276,7 +272,7 @@ async def latency(broker: str, rate: float, stories: int) -> dict[str, Any]:
         for number in range(stories):
             words = " ".join(rng.sample(vocabulary, 9))
             for voice in range(each):
-                text = f"@benchline broken refund nobody answers {words}"
+                text = f"@benchline{number} broken refund nobody answers {words}"
                 values.append(
                     (number * each + voice * 3.0 + rng.random(), text.encode() + f"|{number}-{voice}".encode())
                 )
