@@ -146,13 +146,17 @@ class Pipeline:
 
     def take(self, partition: int, value: bytes) -> Any:
         """Let one record of `readings` through; returns the changes."""
-        self.values.append((partition, value))
+        return self.take_together(partition, [value])
+
+    def take_together(self, partition: int, values: list[bytes]) -> Any:
+        """Let records of `readings` that follow each other through in one transaction; returns the changes."""
+        self.values += [(partition, value) for value in values]
         self.clock.set(self.wall or 0.0)
-        batch = decode_batch(value)
-        found, loose = self.watch.known(PartitionEngine.wants(batch))
-        changes = self.engines[partition].apply(batch, found, loose, self.wall)
+        batches = [decode_batch(value) for value in values]
+        found, loose = self.watch.known(PartitionEngine.wants(*batches))
+        changes = self.engines[partition].apply(batches, found, loose, self.wall)
         state = self.states[partition]
-        after = state.next_offset + 1
+        after = state.next_offset + len(values)
         self.store.transact(lambda connection: self.watch.commit(connection, state, changes, after))
         self.states[partition] = structs.replace(state, next_offset=after)
         return changes

@@ -43,7 +43,7 @@ def run(filling, wall):
     began = NOW - 700.0
     items = [*storm(began), Tick(0, NOW - 1.0), Tick(0, NOW)]
     batch = decode_batch(encode_batch("t", 1, [encode_item(item) for item in items]))
-    changes = engine.apply(batch, {}, set(), wall)
+    changes = engine.apply([batch], {}, set(), wall)
     return engine, [event for event in changes.events if isinstance(event, Act)]
 
 

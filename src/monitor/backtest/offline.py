@@ -188,7 +188,7 @@ class Offline:
     def _commit(self, value: bytes) -> None:
         batch = decode_batch(value)
         seen, loose = self._watch.known(PartitionEngine.wants(batch))
-        changes = self._engine.apply(batch, seen, loose)
+        changes = self._engine.apply([batch], seen, loose)
         state = self._state
         self.store.transact(lambda connection: self._watch.commit(connection, state, changes, state.next_offset + 1))
         self._state = PartitionState(TOPIC, 0, "offline", "offline", 1, state.next_offset + 1)

@@ -105,29 +105,30 @@ class PartitionEngine:
         return sum(umbrella.live_stories for umbrella in self._umbrellas.values())
 
     @staticmethod
-    def wants(batch: ReadingBatch) -> set[bytes]:
+    def wants(*batches: ReadingBatch) -> set[bytes]:
         """Return the id keys whose rows `apply` needs: the mentions' own, their parents', their targets'."""
         keys: set[bytes] = set()
-        for item in batch.items:
-            if isinstance(item, (Marker, Tick)):
-                continue
-            keys.add(id_key(item.source, item.id))
-            for other in (item.in_reply_to, item.repost_of, item.target):
-                if other:
-                    keys.add(id_key(item.source, other))
+        for batch in batches:
+            for item in batch.items:
+                if isinstance(item, (Marker, Tick)):
+                    continue
+                keys.add(id_key(item.source, item.id))
+                for other in (item.in_reply_to, item.repost_of, item.target):
+                    if other:
+                        keys.add(id_key(item.source, other))
         return keys
 
     def apply(
         self,
-        batch: ReadingBatch,
+        batches: Sequence[ReadingBatch],
         seen: Mapping[bytes, Sequence[SeenRow]],
         loose: set[bytes],
         wall: float | None = None,
     ) -> Changes:
-        """Take in one batch.
+        """Take in the batches of records that follow each other: what comes out is the same however they are cut.
 
         Args:
-            batch: the record's items, in order.
+            batches: the records' items, in order.
             seen: the rows of the keys that `wants` named, of any umbrella.
             loose: those of the keys that are already counted as loose.
             wall: the wall clock, to know whether the stream is behind it; None in a replay.
@@ -137,6 +138,26 @@ class PartitionEngine:
         """
         changes = Changes(self.partition)
         known = {key: {row.umbrella: row for row in rows} for key, rows in seen.items()}
+        for batch in batches:
+            self._take_in(batch, known, loose, wall, changes)
+        for umbrella in self._umbrellas.values():
+            umbrella.collect(changes)
+        changes.clock = self.marks.clock
+        changes.behind = self.behind
+        if self.marks.clock - self.marks.purged_at > self.settings.id_retention_s / 48:
+            self.marks.purged_at = self.marks.clock
+            changes.purge_before = self.marks.clock - self.settings.id_retention_s - 3600.0
+        changes.marks = msgspec.msgpack.encode(self.marks)
+        return changes
+
+    def _take_in(
+        self,
+        batch: ReadingBatch,
+        known: dict[bytes, dict[str, SeenRow]],
+        loose: set[bytes],
+        wall: float | None,
+        changes: Changes,
+    ) -> None:
         if batch.topic_id != self.marks.topic_id:
             # `mentions` was made anew: its offsets start again, so the old watermarks mean nothing.
             self.marks.topic_id = batch.topic_id
@@ -158,15 +179,6 @@ class PartitionEngine:
                 changes.account[item.outcome] += 1
             else:
                 self._mention(item, known, loose, changes)
-        for umbrella in self._umbrellas.values():
-            umbrella.collect(changes)
-        changes.clock = self.marks.clock
-        changes.behind = self.behind
-        if self.marks.clock - self.marks.purged_at > self.settings.id_retention_s / 48:
-            self.marks.purged_at = self.marks.clock
-            changes.purge_before = self.marks.clock - self.settings.id_retention_s - 3600.0
-        changes.marks = msgspec.msgpack.encode(self.marks)
-        return changes
 
     def _umbrella(self, name: str) -> UmbrellaEngine:
         umbrella = self._umbrellas.get(name)

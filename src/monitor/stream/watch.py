@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from monitor.brand.tree import BrandTree
     from monitor.clock import Clock
-    from monitor.engine import Changes
+    from monitor.engine import Changes, ReadingBatch
     from monitor.escalation.rules import RuleSet
     from monitor.incident import Routes
     from monitor.store import Store, WatchStore
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TAKE = 16
-"""Records taken at once at most: up to 16 micro-batches, committed one after the other."""
+TAKE = 128
+"""Records taken at once at most. Those of a partition are committed together, `TOGETHER_ITEMS` at a time: a transaction
+costs as much as a hundred mentions, and many scoring workers send many small records."""
+
+TOGETHER_ITEMS = 1024
+"""Items in one transaction, from which on it is committed."""
 
 STORE_PATIENCE_S = 120.0
 """How long a locked or full store is waited for: well below the time after which Kafka gives the partition away."""
@@ -376,63 +381,85 @@ class Watcher:
     # -- batches
 
     async def _take(self, events: Sequence[Any]) -> None:
-        """Commit what was taken, record by record. Nothing escapes from here: what fails ends the worker."""
+        """Commit what was taken. Nothing escapes from here: what fails ends the worker."""
         try:
             self._events.progress()
+            by_partition: dict[int, list[Any]] = {}
             for event in events:
-                await self._one(event)
+                by_partition.setdefault(event.message.partition, []).append(event)
+            for partition, several in by_partition.items():
+                await self._several(partition, several)
             self._events.idle()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 -- the agent's outer wall: Faust would swallow it and go on
             self._end(error)
 
-    async def _one(self, event: Any) -> None:
-        message = event.message
-        async with self._lock:
-            owned = self._owned.get(message.partition)
-            if owned is None or self._stopping or message.generation_id != self._generation:
-                return  # the partition was taken away, or the worker ends; the next owner reads this again
-            if message.offset < owned.position:
-                self._events.skipped(message.partition)
+    async def _several(self, partition: int, events: Sequence[Any]) -> None:
+        """Commit records of one partition, in order, as many at once as make a transaction worth its cost."""
+        waiting = deque(events)
+        while waiting:
+            async with self._lock:
+                owned = self._owned.get(partition)
+                if owned is None or self._stopping:
+                    return  # the partition was taken away, or the worker ends; the next owner reads these again
+                done = await self._together(owned, waiting)
+            for event in done:
                 event.ack()
-                return
-            if message.offset > owned.position:
+            self._events.progress()
+
+    async def _together(self, owned: _Owned, waiting: deque[Any]) -> list[Any]:
+        """Take in the next records up to `TOGETHER_ITEMS` and commit them; returns those that are done."""
+        began = time.perf_counter()
+        done: list[Any] = []
+        batches: list[ReadingBatch] = []
+        position, items = owned.position, 0
+        while waiting and items < TOGETHER_ITEMS:
+            event = waiting.popleft()
+            message = event.message
+            if message.generation_id != self._generation:
+                continue  # of an assignment that is over; the next owner reads it again
+            done.append(event)
+            if message.offset < position:
+                self._events.skipped(message.partition)
+                continue
+            if message.offset > position:
                 raise MissingRecordsError(
-                    f"{message.topic}[{message.partition}] went on at {message.offset}, {owned.position} was expected. "
+                    f"{message.topic}[{message.partition}] went on at {message.offset}, {position} was expected. "
                     "Nothing was skipped: the worker starts again at the stored offset. If it happens again and again, "
                     "the topic has lost records: see `monitor offsets show`."
                 )
-            await self._apply(owned, message)
-        event.ack()
-        self._events.progress()
+            position += 1
+            try:
+                batches.append(decode_batch(message.value))
+            except msgspec.MsgspecError:
+                self._events.poison(message.partition)
+            else:
+                items += len(batches[-1].items)
+        if batches:
+            await self._apply(owned, batches, position, began)
+        else:
+            owned.position = position
+        return done
 
-    async def _apply(self, owned: _Owned, message: Any) -> None:
-        began = time.perf_counter()
-        engine, partition = owned.engine, message.partition
-        next_offset = message.offset + 1
+    async def _apply(self, owned: _Owned, batches: Sequence[ReadingBatch], next_offset: int, began: float) -> None:
+        engine = owned.engine
         wall = self._clock.now() if self.settings.engine.mode == "live" else None
-        try:
-            batch = decode_batch(message.value)
-        except msgspec.MsgspecError:
-            self._events.poison(partition)
-            owned.position = next_offset
-            return
-        keys = PartitionEngine.wants(batch)
+        keys = PartitionEngine.wants(*batches)
         seen, loose = await self._known(keys) if keys else ({}, set())
-        changes = engine.apply(batch, seen, loose, wall)
+        changes = engine.apply(batches, seen, loose, wall)
         engine_s = time.perf_counter() - began
         now = time.monotonic()
         if changes.empty and changes.purge_before is None and now - owned.committed_at < IDLE_COMMIT_S:
             # Only time has passed: the offset may lag, since reading a tick twice changes nothing.
             owned.position = next_offset
-            self._events.committed(partition, changes, store_s=0.0, engine_s=engine_s, clock=changes.clock)
+            self._events.committed(engine.partition, changes, store_s=0.0, engine_s=engine_s, clock=changes.clock)
             return
         began = time.perf_counter()
         await self._commit(owned, changes, next_offset)
         owned.committed_at = now
         self._events.committed(
-            partition, changes, store_s=time.perf_counter() - began, engine_s=engine_s, clock=changes.clock
+            engine.partition, changes, store_s=time.perf_counter() - began, engine_s=engine_s, clock=changes.clock
         )
 
     async def _known(self, keys: set[bytes]) -> Any:
