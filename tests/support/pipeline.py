@@ -180,11 +180,11 @@ class Pipeline:
     def stories(self) -> dict[str, Any]:
         """Return the live stories by id, as the engines hold them."""
         return {
-            name: umbrella._grouper.story(name)
+            name: umbrella.state.grouper.story(name)
             for engine in self.engines
             for umbrella in engine._umbrellas.values()
-            for name in umbrella._spreads
-            if name in umbrella._grouper
+            for name in umbrella.state.spreads
+            if name in umbrella.state.grouper
         }
 
     def the_story(self) -> Any:
@@ -193,7 +193,7 @@ class Pipeline:
 
     def spread(self, name: str) -> Any:
         """Return a story's spread."""
-        return next(u._spreads[name] for e in self.engines for u in e._umbrellas.values() if name in u._spreads)
+        return next(u.state.spreads[name] for e in self.engines for u in e._umbrellas.values() if name in u.state.spreads)
 
     def rows(self, table: Any, *order: Any) -> list[Any]:
         """Return a table's rows."""

@@ -146,7 +146,7 @@ def test_a_merge_hands_over_what_was_decided():
     assert story != opened.story, "the smaller went into the larger"
     (after,) = flow.incidents()
     assert (after.id, after.story, after.state) == (opened.id, story, "open")
-    mind = next(iter(flow.engines[0]._umbrellas.values()))._minds[story]
+    mind = next(iter(flow.engines[0]._umbrellas.values())).state.minds[story]
     assert mind.memory.severity == "page"
     flow.restart()
     flow.feed(1600.0, *outcry(A, 1610.0, people=60, hours=0.1, tag="pool"), 2100.0)

@@ -86,7 +86,7 @@ class PartitionEngine:
         """Judge by these rules from now on."""
         self._rules = rules
         for umbrella in self._umbrellas.values():
-            umbrella.rules = rules
+            umbrella.set_rules(rules)
 
     def set_tree(self, tree: BrandTree) -> None:
         """Judge by this brand tree from now on."""
