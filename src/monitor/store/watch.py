@@ -18,11 +18,12 @@ from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, Tide
 from monitor.store.account import found
 from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import account, loose, partition_state, seen, shadow_decision, story, tide
+from monitor.store.upsert import Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection
 
     from monitor.clock import Clock
     from monitor.engine.changes import Changes, LooseRow, ShadowAct
@@ -63,6 +64,10 @@ class WatchStore:
         self._routes = routes
         self._clock = clock or WallClock()
         self._upsert = sqlite.insert if store.is_sqlite else postgresql.insert
+        dialect = store.engine.dialect
+        self._put_seen = Upsert(seen, SeenRow.__struct_fields__, dialect)
+        self._put_stories = Upsert(story, StoryRow.__struct_fields__, dialect)
+        self._put_tides = Upsert(tide, TideRow.__struct_fields__, dialect)
 
     def state(self, topic: str, partition: int) -> PartitionState | None:
         """Return how far a partition is; None if it was never read."""
@@ -158,13 +163,11 @@ class WatchStore:
             )
         partition = changes.partition
         self._count(connection, partition, changes)
-        self._put(connection, seen, [_values(row, partition) for row in changes.seen.values()], ("key", "umbrella"))
+        self._put_seen(connection, partition, changes.seen.values())
         if changes.loose:
             self._put_loose(connection, partition, list(changes.loose.values()))
-        self._put(
-            connection, story, [_values(row, partition) for row in changes.stories.values()], ("umbrella", "story")
-        )
-        self._put(connection, tide, [_values(row, partition) for row in changes.tides.values()], ("umbrella", "brand"))
+        self._put_stories(connection, partition, changes.stories.values())
+        self._put_tides(connection, partition, changes.tides.values())
         if changes.closed:
             connection.execute(
                 update(story)
@@ -206,13 +209,6 @@ class WatchStore:
             ),
             rows,
         )
-
-    def _put(self, connection: Connection, table: Table, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
-        if not rows:
-            return
-        statement = self._upsert(table)
-        columns = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=columns), rows)
 
     def _put_loose(self, connection: Connection, partition: int, rows: list[LooseRow]) -> None:
         statement = self._upsert(loose).on_conflict_do_nothing()
@@ -298,7 +294,7 @@ def _shadow(act: ShadowAct) -> dict[str, Any]:
     }
 
 
-def _values(row: SeenRow | LooseRow | StoryRow | TideRow, partition: int) -> dict[str, Any]:
+def _values(row: LooseRow, partition: int) -> dict[str, Any]:
     values = {field: getattr(row, field) for field in row.__struct_fields__}
     values["partition"] = partition
     return values
