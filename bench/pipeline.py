@@ -44,6 +44,7 @@ DENSE_S = 0.002
 """Seconds of event time between two mentions, where they come as fast as the cores can read them. In a replay that is
 faster than life more time passes for each, and more is judged."""
 WORKERS = ("score", "watch", "dispatch")
+PROCESSES = ("score", "watch", "broker")
 BRAND = """
   - {{id: bench{n}, name: Benchline {n}, handles: [benchline{n}], viral_line: 10}}"""
 """A brand for each story: a second matter of one brand is taken for a part of the first."""
@@ -349,7 +350,13 @@ def main() -> None:
                 f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})",
                 flush=True,
             )
-            print("  memory, MiB: " + ", ".join(f"{k} {v:.0f}" for k, v in rows[-1][1]["memory"].items()), flush=True)
+            print(
+                "  core-microseconds a mention: "
+                + ", ".join(f"{k} {statistics.median(run['micros'][k] for _, run in rows):.0f}" for k in PROCESSES)
+                + ", the model in score included; memory, MiB: "
+                + ", ".join(f"{k} {v:.0f}" for k, v in rows[-1][1]["memory"].items()),
+                flush=True,
+            )
             if reposts == 0.0:
                 half = statistics.median(run["rate"] for _, run in rows) / 2
     if a.only in (None, "cost"):

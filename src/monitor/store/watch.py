@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.clock import WallClock
 from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
 from monitor.store.account import found
+from monitor.store.bulk import Lookup, Upsert
 from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import account, loose, partition_state, seen, shadow_decision, story, tide
-from monitor.store.upsert import Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -68,6 +68,14 @@ class WatchStore:
         self._put_seen = Upsert(seen, SeenRow.__struct_fields__, dialect)
         self._put_stories = Upsert(story, StoryRow.__struct_fields__, dialect)
         self._put_tides = Upsert(tide, TideRow.__struct_fields__, dialect)
+        self._seen = Lookup(seen, SeenRow.__struct_fields__, "key", dialect)
+        self._loose = Lookup(loose, ("key",), "key", dialect)
+        self._any_loose = str(select(literal_column("1")).select_from(loose).limit(literal_column("1")))
+        counted = self._upsert(account)
+        self._add_up = counted.on_conflict_do_update(
+            index_elements=["partition", "outcome"],
+            set_={"mentions": account.c.mentions + counted.excluded.mentions},
+        )
 
     def state(self, topic: str, partition: int) -> PartitionState | None:
         """Return how far a partition is; None if it was never read."""
@@ -114,14 +122,11 @@ class WatchStore:
         rows: dict[bytes, list[SeenRow]] = {}
         loose_keys: set[bytes] = set()
         wanted = list(keys)
-        with self._store.engine.begin() as connection:
-            any_loose = connection.scalar(select(loose.c.key).limit(1)) is not None
-            for start in range(0, len(wanted), 500):
-                some = wanted[start : start + 500]
-                for row in connection.execute(_SEEN.where(seen.c.key.in_(some))):
-                    rows.setdefault(row[0], []).append(SeenRow(*row))
-                if any_loose:
-                    loose_keys.update(connection.scalars(select(loose.c.key).where(loose.c.key.in_(some))))
+        with self._store.engine.connect().execution_options(read_only=True) as connection:
+            for row in self._seen(connection, wanted):
+                rows.setdefault(row[0], []).append(SeenRow(*row))
+            if connection.exec_driver_sql(self._any_loose).first() is not None:
+                loose_keys.update(row[0] for row in self._loose(connection, wanted))
         return dict(rows), loose_keys
 
     def commit(self, connection: Connection, state: PartitionState, changes: Changes, next_offset: int) -> bool:
@@ -199,16 +204,8 @@ class WatchStore:
         rows = [
             {"partition": partition, "outcome": outcome, "mentions": n} for outcome, n in changes.account.items() if n
         ]
-        if not rows:
-            return
-        statement = self._upsert(account)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["partition", "outcome"],
-                set_={"mentions": account.c.mentions + statement.excluded.mentions},
-            ),
-            rows,
-        )
+        if rows:
+            connection.execute(self._add_up, rows)
 
     def _put_loose(self, connection: Connection, partition: int, rows: list[LooseRow]) -> None:
         statement = self._upsert(loose).on_conflict_do_nothing()
@@ -245,15 +242,8 @@ class WatchStore:
         )
 
     def _count_one(self, connection: Connection, partition: int, outcome: str, n: int) -> None:
-        if not n:
-            return
-        statement = self._upsert(account)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["partition", "outcome"],
-                set_={"mentions": account.c.mentions + statement.excluded.mentions},
-            ).values(partition=partition, outcome=outcome, mentions=n)
-        )
+        if n:
+            connection.execute(self._add_up, [{"partition": partition, "outcome": outcome, "mentions": n}])
 
     def set_routes(self, routes: Routes) -> None:
         """Address pages by these from now on."""
@@ -272,11 +262,6 @@ class WatchStore:
             connection.execute(insert(partition_state).values(**values, updated_at=self._clock.now()))
 
         self._store.transact(work)
-
-
-_SEEN = select(
-    seen.c.key, seen.c.umbrella, seen.c.state, seen.c.published_at, seen.c.story, seen.c.revision, seen.c.share
-)
 
 
 def _shadow(act: ShadowAct) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class WatchSettings(Struct, frozen=True, kw_only=True):
     readings: str = "readings"
     group: str = "monitor-watch"
     session_timeout_s: float = 10.0
-    take_s: float = 0.05
+    take_s: float = 0.1
     fill: bool = False
     data_dir: Path
     engine: EngineSettings
