@@ -44,11 +44,18 @@ demo: $(VENV)/.base  ## show all of it: INPUT, MAP, BRANDS, SEED, SUMMARY
 test: $(VENV)/.dev  ## run the tests; ARGS goes to pytest
 	@$(BIN)/python -m pytest -q $(ARGS)
 
+# What uses a store or a broker, on another pair of them: STORE=sqlite|postgresql BROKER=embedded|kafka.
+.PHONY: test-pair
+test-pair: $(VENV)/.dev  ## the tests that use a store or a broker, on STORE and BROKER; ARGS goes to pytest
+	@MONITOR_TEST_STORE=$(STORE) MONITOR_TEST_BROKER=$(BROKER) $(BIN)/python -m pytest -q -m "store or broker" $(ARGS)
+
 .PHONY: test-all
-test-all: $(VENV)/.dev  ## the same, and the broker tests once more on Apache Kafka (KAFKA_HOME)
+test-all: $(VENV)/.dev  ## all tests, on every pair of SQLite or PostgreSQL and embedded broker or Apache Kafka (KAFKA_HOME)
 	@test -n "$(KAFKA_HOME)" || { echo "make: set KAFKA_HOME to a Kafka distribution" >&2; exit 2; }
 	@$(BIN)/python -m pytest -q $(ARGS)
-	@MONITOR_TEST_BROKER=kafka $(BIN)/python -m pytest -q tests/broker $(ARGS)
+	@$(MAKE) --no-print-directory test-pair STORE=postgresql BROKER=embedded
+	@$(MAKE) --no-print-directory test-pair STORE=sqlite BROKER=kafka
+	@$(MAKE) --no-print-directory test-pair STORE=postgresql BROKER=kafka
 
 .PHONY: lint
 lint: $(VENV)/.dev  ## check style

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from monitor.stream.embedded import EmbeddedBroker
-from tests.support.kafka import ApacheKafka
+from tests.support import stores
+from tests.support.kafka import ApacheKafka, a_broker, kafka_home
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,34 +26,31 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def _kafka_home() -> str:
-    home = os.environ.get("KAFKA_HOME")
-    if not home:
-        pytest.skip("Apache Kafka is not here: set KAFKA_HOME to a Kafka distribution")
-    return home
-
-
 @pytest.fixture(scope="session")
 def broker() -> Iterator[EmbeddedBroker | ApacheKafka]:
-    """The broker that the tests share; MONITOR_TEST_BROKER=kafka makes it Apache Kafka. Don't stop it."""
-    kind = os.environ.get("MONITOR_TEST_BROKER", "embedded")
-    if kind not in ("embedded", "kafka"):
-        pytest.fail(f"MONITOR_TEST_BROKER is {kind!r}: set it to embedded or kafka")
-    with EmbeddedBroker() if kind == "embedded" else ApacheKafka(_kafka_home()) as running:
+    """The broker that the tests share, of the kind under test: see MONITOR_TEST_BROKER. Don't stop it."""
+    with a_broker() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[ApacheKafka]:
     """The Apache Kafka that the tests share; skips where there is none. Don't stop it."""
-    with ApacheKafka(_kafka_home()) as running:
+    with ApacheKafka(kafka_home()) as running:
         yield running
 
 
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
     """An Apache Kafka of the test's own, to stop, kill and restart."""
-    with ApacheKafka(_kafka_home(), tmp_path / "kafka") as running:
+    with ApacheKafka(kafka_home(), tmp_path / "kafka") as running:
+        yield running
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker | ApacheKafka]:
+    """A broker of the test's own, of the kind under test."""
+    with a_broker(tmp_path / "kafka") as running:
         yield running
 
 
@@ -61,6 +59,15 @@ def own_embedded() -> Iterator[EmbeddedBroker]:
     """An embedded broker of the test's own, to stop, kill and restart."""
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that uses a store bears the mark `store`: those run on every pair of store and broker."""
+    before = stores.asked
+    yield
+    if stores.asked > before and request.node.get_closest_marker("store") is None:
+        pytest.fail("uses a store: mark it with pytest.mark.store")
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from monitor.stream.score import ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from monitor.stream.watch import Watcher, WatchSettings
 from tests.support.pipeline import NAMES, T0, brands, chatter, in_time, on_call, outcry
+from tests.support.stores import url_for
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.store]
 HOUR = 3600.0
 PATIENCE_S = 90.0
 
@@ -82,7 +83,7 @@ async def test_after_six_hours_of_backlog_the_person_on_call_gets_one_page(broke
     now = clock.now()
     stopped_at = now - 6 * HOUR
 
-    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    store = Store(url_for(tmp_path / "store.db"))
     store.migrate()
     watch_store = WatchStore(store, on_call("ana"))
     marks = msgspec.msgpack.encode(Marks(topic_id=mentions.topic_id, clock=stopped_at))

@@ -16,8 +16,9 @@ from monitor.stream.dead import DeadLetter, Sifting, dead_letters, replay
 from monitor.stream.embedded import BrokerError
 from monitor.stream.offsets import reset, standings
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
+from tests.support.stores import url_for
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.store]
 
 
 @pytest.fixture(params=["broker", pytest.param("kafka_broker", marks=pytest.mark.kafka)])
@@ -131,7 +132,7 @@ async def test_the_command_shows_hostile_text_safely(kafka, tmp_path):
 
 
 async def test_offsets_tell_a_foreign_topic_and_reset_starts_anew(kafka, tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+    store = Store(url_for(tmp_path / "store.sqlite"))
     store.migrate()
     watch = WatchStore(store, directory_of(Settings()))
     client, topic = client_options(kafka), kafka.topics.readings

@@ -11,8 +11,9 @@ from monitor.config import Settings, directory_of, load
 from monitor.doctor import examine, filesystem_of, run
 from monitor.store import PartitionState, Store, WatchStore
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
+from tests.support.stores import url_for
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.store]
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def good(broker, prefix, tmp_path) -> dict:
     names = {name: f"{prefix}-{name}" for name in ("mentions", "readings", "dead", "incidents")}
     return {
         "kafka": {"bootstrap": broker.bootstrap, "topics": names, "watch_group": prefix},
-        "store": {"url": f"sqlite:///{tmp_path}/store.sqlite"},
+        "store": {"url": url_for(tmp_path / "store.sqlite")},
         "model": {"stub": True},
         "recipients": [{"name": "ana", "channels": [{"name": "screen", "type": "terminal"}]}],
     }
@@ -73,6 +74,7 @@ async def test_a_store_of_another_cluster(good):
 
 
 async def test_a_file_that_is_no_store(good, tmp_path):
+    good["store"]["url"] = f"sqlite:///{tmp_path}/store.sqlite"
     (tmp_path / "store.sqlite").write_text("this is no database, and a good deal longer than its header" * 50)
     assert "is not a database" in (await _told(good))["store"]
 
@@ -82,6 +84,7 @@ async def test_a_folder_that_cannot_be_written(good, tmp_path):
         good["store"]["url"] = "sqlite:////proc/monitor.sqlite"  # not even root may
         assert "/proc/monitor.sqlite" in (await _told(good))["store"]
     else:
+        good["store"]["url"] = f"sqlite:///{tmp_path}/store.sqlite"
         tmp_path.chmod(0o500)
         assert "cannot be written by this user" in (await _told(good))["store"]
         tmp_path.chmod(0o700)

@@ -18,8 +18,9 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.stream.embedded import free_port
+from tests.support.stores import url_for
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.store]
 WORKERS = ("score", "watch", "dispatch")
 PATIENCE_S = 60.0
 
@@ -102,7 +103,7 @@ def environ(broker, prefix, tmp_path) -> dict[str, str]:
         },
         "MONITOR_KAFKA__SCORE_GROUP": f"{prefix}-score",
         "MONITOR_KAFKA__WATCH_GROUP": f"{prefix}-watch",
-        "MONITOR_STORE__URL": f"sqlite:///{tmp_path}/store.sqlite",
+        "MONITOR_STORE__URL": url_for(tmp_path / "store.sqlite"),
         "MONITOR_MODEL__STUB": "true",
         "MONITOR_WATCH__FIRST_START": "beginning",
         "MONITOR_RECIPIENTS": f"[{{name: ana, channels: [{hook}]}}]",

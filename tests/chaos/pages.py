@@ -34,6 +34,7 @@ from monitor.incident import Wish, incident_id
 from monitor.store import Desk, Store
 from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import outbox, receipt
+from tests.support.stores import url_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -359,7 +360,7 @@ def _configure(folder: Path, receivers: Receivers) -> Path:
                 channel["to"] = f"{person}@example.org"
         recipients.append({"name": person, "channels": channels})
     config = {
-        "store": {"url": f"sqlite:///{folder}/pages.sqlite"},
+        "store": {"url": url_for(folder / "pages.sqlite")},
         "recipients": recipients,
         "routes": [{"to": [person], "severity": "page", "brands": [f"b{n}"]} for n, person in enumerate(PEOPLE)],
         "pages": {"budget": 0},

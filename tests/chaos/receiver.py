@@ -28,13 +28,13 @@ class Receiver:
     """Keeps pages by their `Idempotency-Key`, in the order in which they first came.
 
     `moods`: the shares of requests that are answered 503, that are taken in and never answered, and that are answered
-    late; what a receiver does when its own parts fail.
+    late; what a receiver does when its own parts fail. `again`: the keys of pages that came once more, in order.
     """
 
     def __init__(self, seed: int = 1, moods: tuple[float, float, float] = (0.04, 0.04, 0.04)) -> None:
         self.taken: dict[str, Taken] = {}
         self.requests = 0
-        self.repeats = 0
+        self.again: list[str] = []
         self.refused = 0
         self.altered: list[str] = []
         self.url = ""
@@ -70,7 +70,7 @@ class Receiver:
         if first is None:
             self.taken[key] = Taken(key, data, time.time())
         else:
-            self.repeats += 1
+            self.again.append(key)
             if first.data["text"] != data["text"]:
                 self.altered.append(key)
         if mood < busy + mute:

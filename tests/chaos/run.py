@@ -270,7 +270,7 @@ def _judge_stories(stage: Stage, want: Expected, report: Report) -> None:
 def _judge_pages(stage: Stage, report: Report) -> None:
     receiver = stage.receiver
     rows = stage.incidents.pages()
-    report.pages, report.arrived, report.raw_repeats = len(rows), len(receiver.taken), receiver.repeats
+    report.pages, report.arrived, report.raw_repeats = len(rows), len(receiver.taken), len(receiver.again)
     report.keys = frozenset(row["key"] for row in rows)
     if report.keys != set(receiver.taken):
         missing, extra = report.keys - set(receiver.taken), set(receiver.taken) - report.keys

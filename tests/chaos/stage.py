@@ -18,6 +18,7 @@ from monitor.store import Account, IncidentStore, Store, read_account
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from tests.chaos.crew import ROLES, Member, Role
 from tests.chaos.receiver import SECRET, Receiver
+from tests.support.stores import url_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +201,7 @@ def _configuration(
             "watch_group": f"watch-{run}",
             "topics": {name: f"{name}-{run}" for name in ("mentions", "readings", "dead", "incidents")},
         },
-        "store": {"url": f"sqlite:///{folder.resolve()}/monitor.sqlite"},
+        "store": {"url": url_for(folder.resolve() / "monitor.sqlite")},
         "model": {"stub": True} if stub else {},
         "brands": str(folder.resolve() / "brands.yaml"),
         "time": {"mode": "replay"},

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.stream.embedded import EmbeddedBroker
 from tests.chaos.run import Report, plan, run
 from tests.chaos.script import Script, write
 from tests.chaos.stage import Stage
+from tests.support.kafka import a_broker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from monitor.stream.embedded import EmbeddedBroker
     from tests.chaos.run import Fault
     from tests.support.kafka import ApacheKafka
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.store, pytest.mark.slow]
 
 MENTIONS = 4000
 
@@ -44,7 +45,7 @@ async def _play(
 @pytest.fixture(scope="module")
 async def undisturbed(tmp_path_factory: pytest.TempPathFactory, script: Script) -> Report:
     """What the script comes to when nobody disturbs it."""
-    with EmbeddedBroker() as broker:
+    with a_broker() as broker:
         return await _play(tmp_path_factory.mktemp("undisturbed"), broker, script)
 
 
@@ -66,10 +67,10 @@ def test_an_undisturbed_run_pages_for_every_story_and_only_for_those(undisturbed
     assert set(undisturbed.account) == {"stored", "repeated", "dead", "orphan", "too_old", "no_brand"}
 
 
-async def test_twelve_faults_on_the_embedded_broker_change_nothing(
-    undisturbed: Report, script: Script, own_embedded: EmbeddedBroker, tmp_path: Path
+async def test_twelve_faults_change_nothing(
+    undisturbed: Report, script: Script, own_broker: EmbeddedBroker | ApacheKafka, tmp_path: Path
 ):
-    report = await _play(tmp_path / "run", own_embedded, script, plan(1, each=2))
+    report = await _play(tmp_path / "run", own_broker, script, plan(1, each=2))
     assert report.faults == 12
     _holds(report, undisturbed)
 

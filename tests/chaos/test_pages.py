@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest.importorskip("apprise", reason="not installed: pip install 'mention-monitor[apprise]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.store, pytest.mark.slow]
 
 QUICK = {"lease_s": 3.0, "send_timeout_s": 2.0, "first_s": 0.2, "most_s": 2.0, "rest_s": 1.0, "reclaim_s": 0.5}
 

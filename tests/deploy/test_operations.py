@@ -19,14 +19,18 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from ruamel.yaml import YAML
 
-from monitor.stream.embedded import EmbeddedBroker, free_port
+from monitor.stream.embedded import free_port
 from tests.conftest import REPOSITORY
 from tests.deploy.house import Alertmanager, Desk, Prometheus, Worker, slug, until
+from tests.support.kafka import a_broker
 from tests.support.postgres import Postgres
 from tests.support.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from monitor.stream.embedded import EmbeddedBroker
+    from tests.support.kafka import ApacheKafka
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 import rules
@@ -101,7 +105,7 @@ class Crowd(threading.Thread):
 class House:
     """All of it; made by the fixture."""
 
-    def __init__(self, folder: Any, postgres: Postgres, broker: EmbeddedBroker) -> None:
+    def __init__(self, folder: Any, postgres: Postgres, broker: EmbeddedBroker | ApacheKafka) -> None:
         self.postgres, self.desk = postgres, Desk()
         brands = {"brands": [{"id": slug(name), "name": name, "viral_line": {"size": LINE}} for name in BRANDS]}
         person = {"name": "desk", "type": "webhook", "url": f"{self.desk.url}/pages", "secret_env": "DESK_SECRET"}
@@ -173,7 +177,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     if binaries is None:
         pytest.skip("no PostgreSQL here: install Debian's package postgresql")
     pytest.importorskip("psycopg", reason="no driver: pip install 'mention-monitor[postgres]'")
-    with Postgres(binaries) as postgres, EmbeddedBroker() as broker:
+    with Postgres(binaries) as postgres, a_broker(tmp_path_factory.mktemp("kafka")) as broker:
         made = House(tmp_path_factory.mktemp("house"), postgres, broker)
         try:
             made.start()

@@ -11,6 +11,9 @@ from monitor.page.facts import iso
 from monitor.page.types import Delivery
 from monitor.store import OutboxStore
 from tests.support.pipeline import NAMES, T0, Pipeline, chatter, in_time, on_call, outcry
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 HOUR = 3600.0
 NOW = T0 + 6 * HOUR
@@ -25,7 +28,7 @@ class Night:
             readings=readings,
             mentions=2,
             mode="live",
-            url=f"sqlite:///{tmp_path / 'store.db'}",
+            url=url_for(tmp_path / "store.db"),
             routes=on_call(*people),
             size=64,
         )

@@ -16,6 +16,9 @@ from monitor.oncall import Directory, Recipient, Route, load_oncall
 from monitor.store import IncidentStore, Store
 from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import metadata
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 MINUTE, HOUR = 60.0, 3600.0
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -60,11 +63,13 @@ class House:
         people = [Recipient(name=name, channels=("phone",)) for name in PEOPLE]
         routes = [Route(recipient="main"), Route(recipient="pr", severity="notify", until="notify")]
         self.directory = Directory.of(people, routes, oncall)
-        self.store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+        self.store = Store(url_for(tmp_path / "store.sqlite"))
 
-        @event.listens_for(self.store.engine, "connect")
-        def _fast(connection, _):  # nobody pulls the plug on a test
-            connection.execute("PRAGMA synchronous=OFF")
+        if self.store.is_sqlite:  # nobody pulls the plug on a test
+
+            @event.listens_for(self.store.engine, "connect")
+            def _fast(connection, _):
+                connection.execute("PRAGMA synchronous=OFF")
 
         metadata.create_all(self.store.engine)
         self.incidents = IncidentStore(self.store, self.directory, self.clock)

@@ -1,4 +1,4 @@
-"""Apache Kafka for the tests: one KRaft node per instance, from any distribution that KAFKA_HOME names."""
+"""Brokers for the tests; Apache Kafka is one KRaft node per instance, from any distribution that KAFKA_HOME names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,32 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Self
 
-from monitor.stream.embedded import HOST, BrokerError, free_port
+import pytest
+
+from monitor.stream.embedded import HOST, BrokerError, EmbeddedBroker, free_port
 from monitor.stream.process import GuardedProcess
 
 # Metadata, version 1, of no topic: length, key 3, version 1, correlation 1, no client id, no topics.
 _METADATA = bytes.fromhex("0000000e 0003 0001 00000001 ffff 00000000")
+
+
+KINDS = ("embedded", "kafka")
+
+
+def kafka_home() -> str:
+    """Return the distribution's folder; skips the test without one."""
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        pytest.skip("Apache Kafka is not here: set KAFKA_HOME to a Kafka distribution")
+    return home
+
+
+def a_broker(root: Path | None = None) -> EmbeddedBroker | ApacheKafka:
+    """Return a broker, not started, of the kind under test: MONITOR_TEST_BROKER is `embedded` or `kafka`."""
+    kind = os.environ.get("MONITOR_TEST_BROKER", "embedded")
+    if kind not in KINDS:
+        pytest.fail(f"MONITOR_TEST_BROKER is {kind!r}: set it to one of {', '.join(KINDS)}")
+    return EmbeddedBroker() if kind == "embedded" else ApacheKafka(kafka_home(), root)
 
 
 class ApacheKafka:

@@ -26,6 +26,7 @@ from monitor.source.ticks import Ticker
 from monitor.store import PartitionState, Store, WatchStore, read_account
 from monitor.store.incidents import unpack
 from monitor.store.tables import incident, metadata, outbox, partition_state, seen, story
+from tests.support.stores import passing_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,14 +76,14 @@ class Pipeline:
         mentions: int = 1,
         tree: BrandTree | None = None,
         routes: Directory | None = None,
-        url: str = "sqlite://",
+        url: str = "",
         mode: str = "replay",
         size: int = 256,
         **settings: Any,
     ) -> None:
         self.tree = tree or brands()
         self.matcher = BrandMatcher(self.tree)
-        self.store = Store(url)
+        self.store = Store(url or passing_url())
         if self.store.is_sqlite:  # nobody pulls the plug on a test
 
             @event.listens_for(self.store.engine, "connect")

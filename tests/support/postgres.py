@@ -50,8 +50,9 @@ class Postgres:
 
     def start(self) -> None:
         """Start it where it was before."""
-        options = (
+        options = (  # many tests leave a connection or two to whoever clears up
             f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=off"
+            " -c max_connections=400"
         )
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-o", options, "-w", "start")
         self._running = True

@@ -13,13 +13,16 @@ from monitor.incident import IllegalChange, incident_id
 from monitor.store import Store, VersionConflictError
 from monitor.store.incidents import IncidentWriter
 from tests.support.pipeline import on_call
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 ID = incident_id("u", "s1")
 
 
 @pytest.fixture
 def monitor(tmp_path, monkeypatch):
-    store = Store(f"sqlite:///{tmp_path}/m.db")
+    store = Store(url_for(tmp_path / "m.db"))
     store.migrate()
     view = example_view(umbrella="u", story="s1", headline="\x1b[31mred\x1b[0m <b>")
     act = Act(100.0, view, Decision("open", "page", "going-viral", "many"), None)
@@ -27,7 +30,7 @@ def monitor(tmp_path, monkeypatch):
     store.close()
     config = tmp_path / "monitor.yaml"
     config.write_text(
-        f"store: {{url: 'sqlite:///{tmp_path}/m.db'}}\n"
+        f"store: {{url: '{url_for(tmp_path / 'm.db')}'}}\n"
         "recipients:\n"
         "- {name: ana, channels: [{name: t, type: terminal}]}\n"
         "- {name: ben, channels: [{name: u, type: terminal}]}\n"

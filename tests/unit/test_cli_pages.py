@@ -12,16 +12,19 @@ from monitor.config import load
 from monitor.page.worker import dispatch
 from monitor.store import Store
 from monitor.telemetry import Worker
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "monitor.yaml"
     path.write_text(
-        f"store: {{url: 'sqlite:///{tmp_path}/m.db'}}\n"
+        f"store: {{url: '{url_for(tmp_path / 'm.db')}'}}\n"
         "recipients:\n- {name: ana, channels: [{name: t, type: terminal}, {name: u, type: terminal}]}\n"
     )
-    store = Store(f"sqlite:///{tmp_path}/m.db")
+    store = Store(url_for(tmp_path / "m.db"))
     store.migrate()
     store.close()
     return path

@@ -22,6 +22,9 @@ from monitor.page.readers import Readers
 from monitor.store import Desk, Store
 from monitor.store.incidents import IncidentWriter
 from tests.support.pipeline import on_call
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 PEOPLE = on_call("ana", "ben")
 ID = incident_id("u", "s1")
@@ -67,7 +70,7 @@ def opened(store, story="s1", at=100.0, severity="page"):
 
 @pytest.fixture
 async def api(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/m.db")
+    store = Store(url_for(tmp_path / "m.db"))
     store.migrate()
     opened(store)
     async with served(store) as api:

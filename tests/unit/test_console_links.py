@@ -22,6 +22,9 @@ from monitor.page.types import COLUMNS, Page
 from monitor.store import Desk, Store
 from monitor.store.incidents import IncidentWriter
 from tests.support.pipeline import on_call
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 PEOPLE = on_call("ana", "ben")
 ID = incident_id("u", "s1")
@@ -33,7 +36,7 @@ class House:
     """A store with one incident, its pages' links, and the server behind them."""
 
     def __init__(self, folder):
-        self.store = Store(f"sqlite:///{folder}/m.db")
+        self.store = Store(url_for(folder / "m.db"))
         self.store.migrate()
         self.clock = VirtualClock(NOW)
         self.linker = Linker(BASE, "a secret of the tests", lasting_s=3600.0)

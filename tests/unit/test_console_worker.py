@@ -8,6 +8,9 @@ from aiohttp import ClientSession
 from monitor.config import load
 from monitor.console.worker import ServeError, serve
 from monitor.telemetry import Worker
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 TOKEN = "a token of the tests"  # noqa: S105 -- a test's own
 
@@ -15,7 +18,7 @@ TOKEN = "a token of the tests"  # noqa: S105 -- a test's own
 def settings(folder, port=0):
     path = folder / "monitor.yaml"
     path.write_text(
-        f"store: {{url: 'sqlite:///{folder}/m.db'}}\n"
+        f"store: {{url: '{url_for(folder / 'm.db')}'}}\n"
         "recipients:\n- {name: ana, channels: [{name: t, type: terminal}]}\n"
         f"api: {{port: {port}, tokens: [{{name: desk, token_env: T, scopes: [read]}}],"
         " public_url: 'https://monitor.example.com', link_secret_env: T}\n"

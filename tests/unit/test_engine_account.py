@@ -9,6 +9,8 @@ from monitor.brand import BrandTree
 from monitor.engine.records import partition_of
 from tests.support.pipeline import NAMES, Pipeline, say
 
+pytestmark = pytest.mark.store
+
 A, B, C, D = NAMES
 
 

@@ -1,6 +1,7 @@
 """Shadow rules beside the live ones: recorded, compared, and nobody is told."""
 
 import msgspec
+import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import app
@@ -8,6 +9,9 @@ from monitor.escalation.rulefile import load_rules
 from monitor.store import Store
 from monitor.store.shadows import compare
 from tests.support.pipeline import NAMES, Pipeline, in_time, outcry, with_ticks
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 RULES = """
 rules:
@@ -49,7 +53,7 @@ def test_a_shadow_rule_is_recorded_beside_the_live_page_and_survives_a_restart(t
 
 def test_the_command_compares_them(tmp_path, monkeypatch):
     (tmp_path / "rules.yaml").write_text(RULES)
-    url = f"sqlite:///{tmp_path}/store.sqlite"
+    url = url_for(tmp_path / "store.sqlite")
     Store(url).migrate()
     pipe = Pipeline(url=url)
     pipe.rules = load_rules(tmp_path / "rules.yaml")

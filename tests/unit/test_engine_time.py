@@ -10,6 +10,8 @@ from monitor.engine.partition import Marks
 from monitor.story.types import StorySettings
 from tests.support.pipeline import NAMES, T0, Pipeline, chatter, in_time, outcry, say, with_ticks
 
+pytestmark = pytest.mark.store
+
 A, B, C, D = NAMES
 HOUR = 3600.0
 

@@ -17,6 +17,9 @@ from monitor.page.worker import DispatchError, dispatch, notifiers_of
 from monitor.store import Store
 from monitor.store.incidents import IncidentWriter
 from monitor.telemetry import Worker
+from tests.support.stores import url_for
+
+pytestmark = pytest.mark.store
 
 NOW = 1_900_000_000.0
 VIEW = StoryView(
@@ -84,7 +87,7 @@ async def receiver():
 def _settings(tmp_path, url: str = "http://127.0.0.1:9", routes: list | None = None) -> Settings:
     return Settings.model_validate(
         {
-            "store": {"url": f"sqlite:///{tmp_path}/store.sqlite"},
+            "store": {"url": url_for(tmp_path / "store.sqlite")},
             "recipients": [
                 {
                     "name": "ana",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import insert
 
 from monitor.store.figures import read_figures
 from monitor.store.tables import outbox
 from tests.support.pipeline import ANGRY, LINE, NAMES, Pipeline, say
+
+pytestmark = pytest.mark.store
 
 
 def _figures(store, late_before: float = 0.0):
