@@ -13,14 +13,18 @@ from monitor.escalation import RuleMemory, default_rules, evaluate
 from monitor.escalation.example import example_spread, example_view
 from monitor.incident import Acknowledged, Answered, Assigned, replay
 from monitor.oncall import Directory, Recipient, Route, load_oncall
-from monitor.store import IncidentStore, Store
+from monitor.page import Delivery, Dispatcher
+from monitor.page.worker import PageMeter
+from monitor.store import IncidentStore, OutboxStore, Store
 from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import metadata
+from monitor.telemetry.metrics import Metrics
 from tests.support.stores import url_for
 
 pytestmark = pytest.mark.store
 
 MINUTE, HOUR = 60.0, 3600.0
+KEPT = ("true", "false")
 BERLIN = ZoneInfo("Europe/Berlin")
 PEOPLE = ("ana", "ben", "carla", "boss", "pr", "duty")
 FILE = """
@@ -114,6 +118,19 @@ class House:
             (datetime.fromtimestamp(page["decided_at"], BERLIN).strftime("%H:%M"), page["recipient"], page["purpose"])
             for page in self.pages
         ]
+
+
+class Phone:
+    """A channel that keeps what arrived."""
+
+    name, exactly_once = "phone", True
+
+    def __init__(self):
+        self.pages = []
+
+    async def send(self, page):
+        self.pages.append(page)
+        return Delivery("accepted")
 
 
 @pytest.fixture
@@ -258,7 +275,15 @@ async def test_a_notice_in_quiet_hours_waits_for_the_morning(tmp_path):
     await house.forward(5 * MINUTE)
     (page,) = house.pages
     assert (page["recipient"], page["purpose"], page["status"]) == ("pr", "notice", "waiting")
-    assert page["next_try_at"] == datetime(2026, 10, 25, 7, tzinfo=BERLIN).timestamp()
+    morning = datetime(2026, 10, 25, 7, tzinfo=BERLIN).timestamp()
+    assert page["next_try_at"] == morning
+    # In the morning it goes out late on purpose, and is no broken promise.
+    metrics, clock = Metrics(), VirtualClock(morning + MINUTE)
+    phone = Phone()
+    await Dispatcher(OutboxStore(house.store), {"phone": phone}, clock=clock, meter=PageMeter(metrics.pages)).step()
+    assert [page.facts["held_until"] for page in phone.pages] == ["2026-10-25T06:00:00Z"]
+    promises = [metrics.registry.get_sample_value("monitor_page_promises_total", {"kept": kept}) for kept in KEPT]
+    assert promises == [0.0, 0.0]
     house.store.close()
 
 

@@ -194,7 +194,9 @@ class Pipeline:
 
     def spread(self, name: str) -> Any:
         """Return a story's spread."""
-        return next(u.state.spreads[name] for e in self.engines for u in e._umbrellas.values() if name in u.state.spreads)
+        return next(
+            u.state.spreads[name] for e in self.engines for u in e._umbrellas.values() if name in u.state.spreads
+        )
 
     def rows(self, table: Any, *order: Any) -> list[Any]:
         """Return a table's rows."""

@@ -66,7 +66,7 @@ class Counts:
     def on_delivery(self, channel, outcome, seconds):
         self.deliveries[outcome] += 1
 
-    def on_settled(self, channel, status, seconds):
+    def on_settled(self, channel, status):
         self.settled[status] += 1
 
     def on_page(self, page, status, now):

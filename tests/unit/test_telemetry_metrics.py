@@ -14,6 +14,7 @@ from monitor.stream.worker import _ScoreTelemetry, _WatchTelemetry
 from monitor.telemetry.health import Health
 from monitor.telemetry.metrics import Metrics
 
+KEPT = ("true", "false")
 MOST_SERIES = 6000
 """Of all workers together, histograms' buckets included, after 3,000 different hostile values for every label; most of
 them are by channel, and channels come from the configuration."""
@@ -61,7 +62,7 @@ def test_no_stream_makes_series_without_end():
         watch.committed(1, changes, store_s=0.1, engine_s=0.1, clock=5.0)
         pages.on_error(junk)
         pages.on_delivery(junk, "accepted", 0.1)
-        pages.on_settled(junk, "accepted", 0.1)
+        pages.on_settled(junk, "accepted")
         pages.on_page(_page(facts={"incident": {"rule": junk}}), "accepted", 1001.0)
     for partition in range(10_000):
         score.lag(partition, 1, 1.0)
@@ -108,16 +109,28 @@ def test_a_source_keeps_its_newest_mention():
         ("accepted", 1031.0, "first", 0.0, 1.0),
         ("gave_up", 1029.0, "first", 0.0, 1.0),
         ("cancelled", 1029.0, "first", 0.0, 0.0),
-        ("accepted", 1900.0, "backlog", 0.0, 0.0),
     ],
 )
 def test_a_promise_is_kept_within_30_seconds(status, now, purpose, kept, broken):
     metrics = Metrics()
     PageMeter(metrics.pages).on_page(_page(purpose=purpose), status, now)
     value = metrics.registry.get_sample_value
+    assert value("monitor_page_seconds_count", {"channel": "channel"}) == (1.0 if status == "accepted" else None)
     assert value("monitor_page_promises_total", {"kept": "true"}) == kept
     assert value("monitor_page_promises_total", {"kept": "false"}) == broken
     assert value("monitor_page_reasons_total", {"rule": "fast", "severity": "page", "outcome": status}) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("purpose", "facts"), [("backlog", {}), ("digest", {}), ("notice", {"held_until": "2030-03-17T07:00:00Z"})]
+)
+def test_what_was_not_to_go_out_at_once_promises_nothing(purpose, facts):
+    metrics = Metrics()
+    PageMeter(metrics.pages).on_page(_page(purpose=purpose, facts=facts), "accepted", 30_000.0)
+    shown = {name: metrics.registry.get_sample_value(name) for name in ("monitor_publish_to_page_seconds_count",)}
+    shown |= {kept: metrics.registry.get_sample_value("monitor_page_promises_total", {"kept": kept}) for kept in KEPT}
+    assert set(shown.values()) == {0.0}
+    assert metrics.registry.get_sample_value("monitor_page_seconds_count", {"channel": "channel"}) is None
 
 
 def test_seconds_from_published_are_told_where_both_clocks_are_one():

@@ -40,7 +40,7 @@ class Meter(Protocol):
         """Count one try: its outcome (see `Outcome`) and how long it took."""
         ...
 
-    def on_settled(self, channel: str, status: str, seconds: float) -> None:
+    def on_settled(self, channel: str, status: str) -> None:
         """Count a page that is settled (see `outbox.Settled`), and how long after it was made."""
         ...
 
@@ -67,7 +67,7 @@ class NoMeter:
     def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
         """Count nothing."""
 
-    def on_settled(self, channel: str, status: str, seconds: float) -> None:
+    def on_settled(self, channel: str, status: str) -> None:
         """Count nothing."""
 
     def on_page(self, page: Page, status: str, now: float) -> None:
@@ -190,7 +190,7 @@ class Dispatcher:
             if lost.outcome == "repeat":
                 self._meter.on_repeat(lost.channel)
             if lost.outcome == "in_doubt":
-                self._meter.on_settled(lost.channel, "in_doubt", 0.0)
+                self._meter.on_settled(lost.channel, "in_doubt")
         self._reclaimed_at = now
 
     async def _deliver(self, page: Page, notifier: Notifier) -> None:
@@ -271,7 +271,7 @@ class Dispatcher:
             if delivery.outcome == "in_doubt":
                 self._meter.on_repeat(page.channel)
             return
-        self._meter.on_settled(page.channel, fate.status, now - page.created_at)
+        self._meter.on_settled(page.channel, fate.status)
         self._meter.on_page(page, fate.status, now)
         if fate.status in {"gave_up", "refused", "in_doubt"}:
             log.error("page_not_delivered", status=fate.status, age=round(now - page.created_at, 1))

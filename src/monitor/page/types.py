@@ -39,6 +39,11 @@ class Page(Struct, frozen=True, kw_only=True):
     thread: str | None = None
 
     @property
+    def held(self) -> bool:
+        """Whether it was not to go out at once: it waited for the end of quiet hours, or says what many would have."""
+        return self.purpose in {"backlog", "digest"} or "held_until" in self.facts
+
+    @property
     def root(self) -> str:
         """What ties the pages about one cycle of an incident together, in threads and at PagerDuty."""
         return f"{self.incident}:{(self.facts.get('incident') or {}).get('cycle', 1)}"

@@ -278,19 +278,21 @@ class PageMeter:
         self._metrics.tries.labels(self._metrics.channel(channel), outcome).inc()
         self._metrics.send.labels(self._metrics.channel(channel)).observe(seconds)
 
-    def on_settled(self, channel: str, status: str, seconds: float) -> None:
+    def on_settled(self, channel: str, status: str) -> None:
         """Count a settled page."""
         self._metrics.settled.labels(self._metrics.channel(channel), status).inc()
-        if status == "accepted":
-            self._metrics.age.labels(self._metrics.channel(channel)).observe(seconds)
 
     def on_page(self, page: Page, status: str, now: float) -> None:
         """Count a settled page by what it says."""
         metrics = self._metrics
         rule = str(page.facts.get("incident", {}).get("rule", ""))
         metrics.reasons.labels(metrics.rule(rule), page.severity, status).inc()
-        if page.purpose in {"backlog", "digest", "test"}:
-            return  # held on purpose, or about nothing that was published
+        if page.held:
+            return  # it was not to go out at once
+        if status == "accepted":
+            metrics.age.labels(metrics.channel(page.channel)).observe(now - page.created_at)
+        if page.purpose == "test":
+            return  # about nothing that was published
         if status != "cancelled":
             kept = status == "accepted" and now - page.created_at <= PAGE_IN_TIME_S
             metrics.promises.labels("true" if kept else "false").inc()

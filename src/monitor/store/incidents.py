@@ -260,12 +260,16 @@ class IncidentWriter:
             if self._connection.scalar(select(outbox.c.number).where(outbox.c.key == page.key)) is not None:
                 continue
             group = grouped_in[page.recipient, page.channel] if grouped_in else None
-            wait = BACKLOG_HOLD_S if page.purpose == "backlog" else self._quiet(page)
+            quiet = 0.0 if page.purpose == "backlog" else self._quiet(page)
+            wait = BACKLOG_HOLD_S if page.purpose == "backlog" else quiet
             if not wait:
                 self._let_go(page)
+            values = {name: getattr(page, name) for name in COPIED}
+            if quiet:
+                values["facts"] = page.facts | {"held_until": iso(self._now + quiet)}
             self._connection.execute(
                 insert(outbox).values(
-                    **{name: getattr(page, name) for name in COPIED},
+                    **values,
                     sequence=self._sequence(page.incident, page.recipient, page.channel),
                     status="grouped" if group else "waiting",
                     attempts=0,

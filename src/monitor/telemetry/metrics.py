@@ -295,7 +295,7 @@ class PageMetrics:
         )
         self.age = Histogram(
             "monitor_page_seconds",
-            "Seconds from the page's decision in the store until it was accepted.",
+            "Seconds from a page's decision until it was accepted, of pages that were to go out at once.",
             ["channel"],
             buckets=LONG_SECONDS,
             registry=registry,
@@ -308,7 +308,7 @@ class PageMetrics:
         )
         self.from_published = Histogram(
             "monitor_publish_to_page_seconds",
-            "Seconds from the publishing of what tipped the decision until a receiver took the page.",
+            "Seconds from the publishing of what tipped the decision until a receiver took a page that was not held.",
             buckets=LONG_SECONDS,
             registry=registry,
         )
