@@ -106,7 +106,7 @@ def store_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
 
     binaries = Postgres.binaries()
     if binaries is None:
-        with fresh_url(tmp_path) as url:
+        with fresh_url(tmp_path / "store.db") as url:
             yield url
         return
     with Postgres(binaries) as server:

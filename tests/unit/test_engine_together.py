@@ -8,6 +8,8 @@ from msgspec import structs
 from monitor.engine.records import decode_batch, encode_batch, encode_item
 from tests.support.pipeline import Pipeline, chatter, in_time, outcry, say, with_ticks
 
+pytestmark = pytest.mark.store
+
 HOUR = 3600.0
 BRAND = "Aurora Hotels"
 

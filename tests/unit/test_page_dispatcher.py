@@ -63,7 +63,7 @@ class Counts:
         self.deliveries, self.settled, self.repeats, self.errors = Counter(), Counter(), Counter(), Counter()
         self.pages = {}
 
-    def on_delivery(self, channel, outcome, seconds):
+    def on_delivery(self, channel, outcome, seconds, trace=None):
         self.deliveries[outcome] += 1
 
     def on_settled(self, channel, status):

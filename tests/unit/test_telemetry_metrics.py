@@ -49,7 +49,7 @@ def test_no_stream_makes_series_without_end():
     pages = PageMeter(metrics.pages)
     score.assigned(range(8))
     watch.assigned(range(8), 3)
-    changes = SimpleNamespace(account={}, behind=False, events=[], shadows=[], rule_errors={})
+    changes = SimpleNamespace(account={}, behind=False, events=[], shadows=[], rule_errors={}, traces=[])
     for _ in range(3_000):
         junk = _junk(dice)
         score.taken("read", 1, junk)

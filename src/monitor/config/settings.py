@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -421,6 +422,19 @@ class LogSettings(Section):
     """The least that is worth a line."""
 
 
+class TracingSettings(Section):
+    """Spans for OpenTelemetry; needs the extra `otel`. A mention's `traceparent` goes on to its page without it too."""
+
+    spans: bool = False
+    """Tell of rounds, batches and deliveries; OpenTelemetry's own variables say where to. See docs/deploy.md."""
+
+    @model_validator(mode="after")
+    def _is_here(self) -> Self:
+        if self.spans and find_spec("opentelemetry") is None:
+            raise ValueError("needs OpenTelemetry: pip install 'mention-monitor[otel]'")
+        return self
+
+
 class Settings(Section):
     """All of it."""
 
@@ -443,6 +457,7 @@ class Settings(Section):
     api: ApiSettings = ApiSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

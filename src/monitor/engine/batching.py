@@ -38,13 +38,14 @@ KEPT_TEXT = 2000
 
 
 class Read(Struct, frozen=True):
-    """A mention that was decoded, resolved and read, on its way to `readings`. `record_time` in seconds."""
+    """A mention that was decoded, resolved and read, on its way to `readings`. `trace`: its `traceparent`."""
 
     mention: Mention
     hits: tuple[Hit, ...]
     own: bool
     reading: Reading | None
     origin: Origin
+    trace: str | None = None
 
 
 def refers(mention: Mention) -> bool:
@@ -109,11 +110,14 @@ class Batcher:
         self._mentions_partitions = mentions_partitions
         self._readings_partitions = readings_partitions
         self._items: list[list[Item]] = [[] for _ in range(readings_partitions)]
+        self._traces: dict[tuple[int, int], str] = {}  # by origin
 
     def add(self, read: Read) -> None:
         """Take a mention in."""
         for partition, item in spread_out(read, self._readings_partitions):
             self._items[partition].append(item)
+        if read.trace is not None:
+            self._traces[read.origin.partition, read.origin.offset] = read.trace
 
     def add_dead(self, origin: Origin) -> None:
         """Take the marker of a dead-lettered record in."""
@@ -134,25 +138,31 @@ class Batcher:
             if items:
                 out.append((partition, list(self._cut(items))))
                 self._items[partition] = []
+        self._traces.clear()
         return out
 
     def _cut(self, items: list[Item]) -> Iterator[bytes]:
         batch: list[bytes] = []
+        traces: dict[int, str] = {}
         size = 0
         last: Item | None = None
         for item in items:
             encoded = encode_item(item)
             full = len(batch) >= MAX_ITEMS or size + len(encoded) > MAX_RECORD_BYTES
             if last is not None and full and not _same_origin(last, item):
-                yield self._encode(batch)
-                batch, size = [], 0
+                yield self._encode(batch, traces)
+                batch, traces, size = [], {}, 0
+            if self._traces and not isinstance(item, Tick):
+                trace = self._traces.get((item.origin.partition, item.origin.offset))
+                if trace is not None:
+                    traces[len(batch)] = trace
             batch.append(encoded)
             size += len(encoded)
             last = item
-        yield self._encode(batch)
+        yield self._encode(batch, traces)
 
-    def _encode(self, items: list[bytes]) -> bytes:
-        return encode_batch(self._topic_id, self._mentions_partitions, items)
+    def _encode(self, items: list[bytes], traces: dict[int, str]) -> bytes:
+        return encode_batch(self._topic_id, self._mentions_partitions, items, traces)
 
 
 def _same_origin(a: Item, b: Item) -> bool:

@@ -70,13 +70,15 @@ class TideRow(Struct, frozen=True):
 class Act(Struct, frozen=True):
     """A decision that asks for something, with the view it was made on.
 
-    `backlog_since` is set when it was made at the end of a backlog: such pages go out as one per person.
+    `backlog_since` is set when it was made at the end of a backlog: such pages go out as one per person. `trace` is the
+    `traceparent` of a mention of the story, where its producer sent one.
     """
 
     at: float
     view: StoryView
     decision: Decision
     backlog_since: float | None = None
+    trace: str | None = None
 
 
 class ShadowAct(Struct, frozen=True):
@@ -122,6 +124,7 @@ class Changes(Struct):
     events: list[Act | Merge | Crossing] = msgspec.field(default_factory=list)
     shadows: list[ShadowAct] = msgspec.field(default_factory=list)
     rule_errors: Counter[str] = msgspec.field(default_factory=Counter)
+    traces: list[str] = msgspec.field(default_factory=list)
     marks: bytes = b""
     behind: bool = False
     clock: float = 0.0

@@ -37,21 +37,26 @@ Item = ReadMention | Marker | Tick
 
 
 class ReadingBatch(Struct, frozen=True, array_like=True):
-    """One record. `topic_id` names the very `mentions` topic that the origins refer to, `partitions` its width."""
+    """One record. `topic_id` names the very `mentions` topic that the origins refer to, `partitions` its width.
+
+    `traces`: the `traceparent` of those items whose producer sent one, by their place; where none did it is left out.
+    """
 
     format: int
     topic_id: str
     partitions: int
     items: list[Item]
+    traces: dict[int, str] | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ReadingBatch)
 
 
-def encode_batch(topic_id: str, partitions: int, items: Sequence[bytes]) -> bytes:
+def encode_batch(topic_id: str, partitions: int, items: Sequence[bytes], traces: dict[int, str] | None = None) -> bytes:
     """Return the record's value, of items already encoded (see `ReadingBatch` for the fields)."""
-    return _encoder.encode((FORMAT, topic_id, partitions, [msgspec.Raw(item) for item in items]))
+    fields = (FORMAT, topic_id, partitions, [msgspec.Raw(item) for item in items])
+    return _encoder.encode((*fields, traces) if traces else fields)
 
 
 def encode_item(item: Item) -> bytes:

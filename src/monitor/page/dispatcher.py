@@ -22,6 +22,7 @@ from monitor.clock import Clock, WallClock
 from monitor.page.policy import Policy, not_needed
 from monitor.page.receivers import Receivers
 from monitor.page.types import Delivery
+from monitor.telemetry.trace import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ _log = structlog.get_logger("monitor.page.dispatcher")
 class Meter(Protocol):
     """Where the dispatcher's counts go."""
 
-    def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
+    def on_delivery(self, channel: str, outcome: str, seconds: float, trace: str | None = None) -> None:
         """Count one try: its outcome (see `Outcome`) and how long it took."""
         ...
 
@@ -64,7 +65,7 @@ class Meter(Protocol):
 class NoMeter:
     """Counts nothing."""
 
-    def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
+    def on_delivery(self, channel: str, outcome: str, seconds: float, trace: str | None = None) -> None:
         """Count nothing."""
 
     def on_settled(self, channel: str, status: str) -> None:
@@ -219,7 +220,7 @@ class Dispatcher:
         began = time.monotonic()
         needless = not_needed(page, standing)
         delivery = await self._send(page, notifier) if needless is None else Delivery("cancelled", needless)
-        self._meter.on_delivery(page.channel, delivery.outcome, time.monotonic() - began)
+        self._meter.on_delivery(page.channel, delivery.outcome, time.monotonic() - began, page.trace)
         now = self._clock.now()
         fate = self._policy.after(page, delivery, exactly_once=exactly_once, now=now, random=self._random)
         await self._settle(page, delivery, fate, give_up_at=began + self._policy.lease_s)
@@ -266,6 +267,8 @@ class Dispatcher:
             attempts=page.attempts,
             detail=delivery.detail,
         )
+        if page.trace is not None:
+            log = log.bind(trace_id=trace_id(page.trace))
         if fate.status == "waiting":
             log.warning("page_waits", outcome=delivery.outcome, seconds=round((fate.next_try_at or now) - now, 1))
             if delivery.outcome == "in_doubt":

@@ -44,6 +44,11 @@ class Page(Struct, frozen=True, kw_only=True):
         return self.purpose in {"backlog", "digest"} or "held_until" in self.facts
 
     @property
+    def trace(self) -> str | None:
+        """The `traceparent` of a mention of its story, where there was one."""
+        return self.facts.get("trace")
+
+    @property
     def root(self) -> str:
         """What ties the pages about one cycle of an incident together, in threads and at PagerDuty."""
         return f"{self.incident}:{(self.facts.get('incident') or {}).get('cycle', 1)}"

@@ -43,6 +43,7 @@ from monitor.store.figures import read_figures
 from monitor.store.timers import run_timers
 from monitor.telemetry import run_worker
 from monitor.telemetry.metrics import PAGE_IN_TIME_S
+from monitor.telemetry.spans import Spans, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,12 +112,13 @@ async def dispatch(
     alertmanagers = alertmanagers_of(settings, clock=clock)
     notifiers = notifiers_of(settings, stream=stream, clock=clock, alertmanagers=alertmanagers)
     standing = escalation_of(settings)
+    spans = spans_of(settings.tracing, worker.name, __version__)
     own = store is None
     store = store or Store(settings.store.url)
     try:
         await store.retry(store.migrate, patience_s=STORE_PATIENCE_S)
         outbox = OutboxStore(store, budget=budget_of(settings))
-        meter = PageMeter(worker.metrics.pages, live=settings.time.mode == "live")
+        meter = PageMeter(worker.metrics.pages, live=settings.time.mode == "live", spans=spans)
         dispatcher = Dispatcher(outbox, notifiers, clock=clock, policy=policy, meter=meter)
         worker.health.ready("store")
         async with asyncio.TaskGroup() as tasks:
@@ -133,6 +135,7 @@ async def dispatch(
             for client in alertmanagers.values():
                 tasks.create_task(AlertmanagerFeed(client, active, clock=clock).run(worker.stop))
     finally:
+        await asyncio.to_thread(spans.close)
         for notifier in notifiers.values():
             await notifier.close()
         if own:
@@ -269,12 +272,14 @@ class _Active:
 class PageMeter:
     """Counts what the dispatcher does. `live`: event time is the wall clock's, so that the two may be compared."""
 
-    def __init__(self, metrics: PageMetrics, *, live: bool = True) -> None:
+    def __init__(self, metrics: PageMetrics, *, live: bool = True, spans: Spans | None = None) -> None:
         self._metrics = metrics
         self._live = live
+        self._spans = spans or Spans()
 
-    def on_delivery(self, channel: str, outcome: str, seconds: float) -> None:
+    def on_delivery(self, channel: str, outcome: str, seconds: float, trace: str | None = None) -> None:
         """Count one try."""
+        self._spans.tell("deliver", seconds, parent=trace, channel=channel, outcome=outcome)
         self._metrics.tries.labels(self._metrics.channel(channel), outcome).inc()
         self._metrics.send.labels(self._metrics.channel(channel)).observe(seconds)
 

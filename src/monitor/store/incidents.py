@@ -58,7 +58,7 @@ COPIED = (
     "facts",
 )  # fmt: skip
 STORY_FACTS = ("how_sure", "cause", "first_at", "last_at", "own_replies", "sources", "quotes", "mood", "numbers",
-               "forecast", "wave")  # fmt: skip
+               "forecast", "wave", "trace")  # fmt: skip
 """What a page about a person's change takes over from the last view of the story."""
 
 
@@ -87,6 +87,8 @@ class IncidentWriter:
                 return  # a person was faster: their change stands
             facts = build_facts(step.incident, about=_about(event), at=act.at, view=view, decision=act.decision)
             facts["deadline"] = self._deadline(step.incident)
+            if act.trace is not None:
+                facts["trace"] = act.trace
             self._append(current, step.incident, step.events, facts)
             pages = outgoing(step.intents, step.incident, facts, decided_at=act.at, created_at=self._now)
             if act.backlog_since is None:

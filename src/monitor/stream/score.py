@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownTopicOrPartitionError
 from msgspec import Struct
@@ -24,6 +25,8 @@ from msgspec import Struct
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import UNCLEAR, Origin
+from monitor.telemetry.trace import HEADER as TRACE_HEADER
+from monitor.telemetry.trace import traceparent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +43,9 @@ TICK_HEADER = "monitor-tick"
 
 DEAD_VALUE_BYTES = 900_000
 """Bytes of a dead-lettered record that are kept; a longer one is cut, and says so in its headers."""
+
+KEPT_HEADERS = ("ce_", "content-type", TRACE_HEADER)
+"""How the headers begin that a dead letter keeps."""
 
 COMPLAINS = 0.5
 """The least probability of a complaint at which a mention is counted as one in the metrics."""
@@ -86,8 +92,8 @@ class ScoreEvents:
     def dead(self, reason: str) -> None:
         """A record was dead-lettered."""
 
-    def round(self, *, mentions: int, model_s: float, total_s: float) -> None:
-        """A round was read and sent."""
+    def round(self, *, mentions: int, model_s: float, total_s: float, traces: Sequence[str] = ()) -> None:
+        """A round was read and sent; `traces` are the `traceparent`s of mentions in it."""
 
     def read(self, readings: Sequence[Reading]) -> None:
         """The model read so many texts, in this way."""
@@ -121,6 +127,7 @@ class _Round(Struct):
     began: float
     generation: int
     model_s: float = 0.0
+    traces: list[str] = msgspec.field(default_factory=list)
 
 
 class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
@@ -258,7 +265,10 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             observed = mention.observed_at.timestamp() if mention.observed_at else appended
             self._read_to[tp.partition] = max(observed, self._read_to.get(tp.partition, 0.0))
             hits = self.matcher.match(mention)
-            current.items.append(Read(mention, hits, self.matcher.is_own(mention), None, origin))
+            trace = traceparent_of(headers) if headers else None
+            if trace is not None:
+                current.traces.append(trace)
+            current.items.append(Read(mention, hits, self.matcher.is_own(mention), None, origin, trace))
 
     def _appended(self, record: Any) -> float:
         """Return when the record was appended; a producer may write anything there, so never later than now."""
@@ -384,7 +394,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             ("topic", record.topic.encode()),
             ("partition", str(record.partition).encode()),
             ("offset", str(record.offset).encode()),
-            *[(name, content) for name, content in record.headers or () if name.startswith(("ce_", "content-type"))],
+            *[(name, content) for name, content in record.headers or () if name.startswith(KEPT_HEADERS)],
         ]
         if len(value) > DEAD_VALUE_BYTES:
             headers.append(("cut", str(len(value)).encode()))
@@ -445,7 +455,10 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._events.taken(outcome, n, source)
         self._events.said(*_said(current.items))
         self._events.round(
-            mentions=len(current.items), model_s=current.model_s, total_s=time.monotonic() - current.began
+            mentions=len(current.items),
+            model_s=current.model_s,
+            total_s=time.monotonic() - current.began,
+            traces=current.traces,
         )
 
     # -- rebalances

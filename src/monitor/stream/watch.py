@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.store import PartitionState, StoreUnavailableError
+from monitor.stream.traces import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,6 +183,7 @@ class Watcher:
         self._generation: int | None = None  # of the group; None during a rebalance
         self._ended: asyncio.Future[None] | None = None  # settled by what ends the worker
         self._lock = asyncio.Lock()
+        self._traces = Traces()
         self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -448,6 +450,7 @@ class Watcher:
         keys = PartitionEngine.wants(*batches)
         seen, loose = await self._known(keys) if keys else ({}, set())
         changes = engine.apply(batches, seen, loose, wall)
+        self._traces.follow(batches, changes)
         engine_s = time.perf_counter() - began
         now = time.monotonic()
         if changes.empty and changes.purge_before is None and now - owned.committed_at < IDLE_COMMIT_S:

@@ -32,6 +32,8 @@ from monitor.stream.score import ScoreEvents, ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
 from monitor.telemetry import run_worker
+from monitor.telemetry.spans import Spans, spans_of
+from monitor.telemetry.trace import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -94,6 +96,7 @@ async def score(settings: Settings, worker: Worker) -> None:
     names = settings.kafka.topics
     mentions = topics[names.mentions]
     live = settings.time.mode == "live"
+    spans = spans_of(settings.tracing, "score", __version__)
     scoring = ScoreWorker(
         ScoreSettings(
             client=client_options(settings.kafka, name="monitor-score"),
@@ -112,7 +115,7 @@ async def score(settings: Settings, worker: Worker) -> None:
         matcher,
         WallClock(),
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
-        _ScoreTelemetry(worker.metrics.score, health, scorer, names.mentions),
+        _ScoreTelemetry(worker.metrics.score, health, scorer, names.mentions, spans),
     )
     worker.metrics.reading.partitions.labels(names.mentions).set(mentions.partitions)
     worker.metrics.score.round_limit.set(scoring.settings.round_size)
@@ -127,6 +130,7 @@ async def score(settings: Settings, worker: Worker) -> None:
         await scoring.run(worker.stop)
     finally:
         following.cancel()
+        await asyncio.to_thread(spans.close)
 
 
 async def watch(settings: Settings, worker: Worker) -> None:
@@ -144,6 +148,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
             return
         health.ready("topics")
         readings = topics[settings.kafka.topics.readings]
+        spans = spans_of(settings.tracing, "watch", __version__)
         watcher = Watcher(
             WatchSettings(
                 client=client_options(settings.kafka, name="monitor-watch"),
@@ -165,7 +170,9 @@ async def watch(settings: Settings, worker: Worker) -> None:
             standing.tree,
             standing.rules,
             WallClock(),
-            _WatchTelemetry(worker.metrics.watch, health, readings.topic, live=settings.time.mode == "live"),
+            _WatchTelemetry(
+                worker.metrics.watch, health, readings.topic, live=settings.time.mode == "live", spans=spans
+            ),
         )
         worker.metrics.reading.partitions.labels(readings.topic).set(readings.partitions)
         _log.info("watch_started", partitions=readings.partitions, rules=standing.rules.version)
@@ -178,6 +185,7 @@ async def watch(settings: Settings, worker: Worker) -> None:
             await watcher.run(worker.stop)
         finally:
             following.cancel()
+            await asyncio.to_thread(spans.close)
     finally:
         store.close()
 
@@ -196,7 +204,10 @@ async def _topics(settings: Settings, worker: Worker) -> dict[str, TopicIdentity
 
 
 class _ScoreTelemetry(ScoreEvents):
-    def __init__(self, metrics: ScoreMetrics, health: Health, scorer: Scorer, topic: str) -> None:
+    def __init__(
+        self, metrics: ScoreMetrics, health: Health, scorer: Scorer, topic: str, spans: Spans | None = None
+    ) -> None:
+        self._spans = spans or Spans()
         self._metrics = metrics
         self._health = health
         self._cache = scorer
@@ -218,8 +229,10 @@ class _ScoreTelemetry(ScoreEvents):
     def dead(self, reason: str) -> None:
         self._metrics.dead.labels(self._metrics.reason(reason)).inc()
 
-    def round(self, *, mentions: int, model_s: float, total_s: float) -> None:
+    def round(self, *, mentions: int, model_s: float, total_s: float, traces: Sequence[str] = ()) -> None:
         self._metrics.rounds.observe(total_s)
+        if mentions:
+            self._spans.tell("score", total_s, links=traces, mentions=mentions, model_s=round(model_s, 6))
         if mentions:
             self._metrics.round_size.observe(mentions)
             self._metrics.model.observe(model_s)
@@ -275,8 +288,11 @@ class _ScoreTelemetry(ScoreEvents):
 
 
 class _WatchTelemetry(WatchEvents):
-    def __init__(self, metrics: WatchMetrics, health: Health, topic: str, *, live: bool) -> None:
+    def __init__(
+        self, metrics: WatchMetrics, health: Health, topic: str, *, live: bool, spans: Spans | None = None
+    ) -> None:
         self._live = live
+        self._spans = spans or Spans()
         self._topic = topic
         self._owned: set[int] = set()
         self._metrics = metrics
@@ -285,6 +301,9 @@ class _WatchTelemetry(WatchEvents):
     def committed(self, partition: int, changes: Changes, *, store_s: float, engine_s: float, clock: float) -> None:
         metrics = self._metrics
         metrics.batches.inc()
+        if changes.account:
+            mentions = sum(changes.account.values())
+            self._spans.tell("watch", engine_s + store_s, links=changes.traces, partition=partition, mentions=mentions)
         metrics.engine.observe(engine_s)
         metrics.store.observe(store_s)
         for outcome, n in changes.account.items():
@@ -300,6 +319,7 @@ class _WatchTelemetry(WatchEvents):
             if isinstance(event, Act):
                 decision = event.decision
                 metrics.decisions.labels(decision.action, decision.severity, event.view.kind).inc()
+                traced = {} if event.trace is None else {"trace_id": trace_id(event.trace)}
                 _log.info(
                     "decision",
                     action=decision.action,
@@ -310,6 +330,7 @@ class _WatchTelemetry(WatchEvents):
                     brand=event.view.brand,
                     voices=event.view.voices,
                     reason=decision.reason,
+                    **traced,
                 )
             elif isinstance(event, Crossing):
                 metrics.crossings.inc()

@@ -70,6 +70,8 @@ class WebhookNotifier:
             "Monitor-Attempt": str(page.attempts),
             HEADER: sign(body, endpoint.secrets, now),
         }
+        if page.trace is not None:
+            headers["traceparent"] = page.trace
         delivery = await self._client.post(endpoint.url, body, headers, now=now)
         return Delivery("retry", delivery.detail) if delivery.outcome == "in_doubt" else delivery
 
