@@ -91,6 +91,34 @@ def _closed(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 
 TEXT, WHOLE, MAP = {"type": "string"}, {"type": "integer"}, {"type": "object"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
+PACE = _closed(
+    {
+        "stabilizationWindowSeconds": {"type": "integer", "minimum": 0, "maximum": 3600},
+        "policies": {
+            "type": "array",
+            "minItems": 1,
+            "items": _closed(
+                {
+                    "type": {"enum": ["Pods", "Percent"]},
+                    "value": {"type": "integer", "minimum": 1},
+                    "periodSeconds": {"type": "integer", "minimum": 1, "maximum": 1800},
+                }
+            ),
+        },
+    }
+)
+"""As autoscaling/v2 has it: KEDA hands it on."""
+
+KAFKA_OPERATIONS = ("Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction", "AlterConfigs",
+                    "DescribeConfigs", "IdempotentWrite", "All")  # fmt: skip
+ACL = _closed(
+    {
+        "resource": _closed(
+            {"type": {"enum": ["topic", "group"]}, "name": TEXT, "patternType": {"enum": ["literal", "prefix"]}}
+        ),
+        "operations": {"type": "array", "minItems": 1, "items": {"enum": list(KAFKA_OPERATIONS)}},
+    }
+)
 CUSTOM: dict[str, tuple[str, dict[str, Any]]] = {
     "ScaledObject": (
         "keda.sh/v1alpha1",
@@ -105,9 +133,10 @@ CUSTOM: dict[str, tuple[str, dict[str, Any]]] = {
             minReplicaCount=WHOLE,
             maxReplicaCount=WHOLE,
             pollingInterval=WHOLE,
-            cooldownPeriod=WHOLE,
             fallback=_closed({"failureThreshold": WHOLE, "replicas": WHOLE}),
-            advanced=MAP,
+            advanced=_closed(
+                {"horizontalPodAutoscalerConfig": _closed({"behavior": _closed({"scaleUp": PACE, "scaleDown": PACE})})}
+            ),
         ),
     ),
     "TriggerAuthentication": (
@@ -130,12 +159,29 @@ CUSTOM: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "PrometheusRule": ("monitoring.coreos.com/v1", _closed({"groups": {"type": "array"}})),
     "KafkaTopic": (
-        "kafka.strimzi.io/v1beta2",
+        "kafka.strimzi.io/v1",
         _closed({"topicName": TEXT, "partitions": WHOLE, "replicas": WHOLE, "config": MAP}),
     ),
-    "KafkaUser": ("kafka.strimzi.io/v1beta2", _closed({"authentication": MAP, "authorization": MAP})),
+    "KafkaUser": (
+        "kafka.strimzi.io/v1",
+        _closed(
+            {
+                "authentication": _closed({"type": {"enum": ["scram-sha-512"]}}),
+                "authorization": _closed({"type": {"enum": ["simple"]}, "acls": {"type": "array", "items": ACL}}),
+            }
+        ),
+    ),
 }
-"""The kinds of operators that we use, as far as we use them; each field is as its operator documents it."""
+"""The kinds of operators that we use, as far as we use them; each field was held against the operator's published CRD:
+Strimzi's of 1.x (its API v1 came with 0.49), KEDA's of 2.x, the Prometheus operator's monitoring.coreos.com/v1."""
+
+KEDA_KAFKA = frozenset(
+    {
+        *("bootstrapServers", "consumerGroup", "topic", "lagThreshold", "offsetResetPolicy", "allowIdleConsumers"),
+        *("excludePersistentLag", "sasl", "tls"),
+    }
+)
+"""What of the parameters of KEDA's scaler for Kafka is used (2.9 or newer); a ScaledObject's CRD does not name them."""
 
 
 def test_what_operators_read_has_only_fields_that_they_know(rendered):
@@ -148,6 +194,9 @@ def test_what_operators_read_has_only_fields_that_they_know(rendered):
                 assert each["apiVersion"] == version
                 jsonschema.validate(each["spec"], schema)
                 seen.add(each["kind"])
+            if each["kind"] == "ScaledObject":
+                (trigger,) = each["spec"]["triggers"]
+                assert trigger["metadata"].keys() == KEDA_KAFKA
     assert seen == set(CUSTOM)
 
 
