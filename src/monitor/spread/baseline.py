@@ -8,6 +8,8 @@ raise what is expected of the next one; hours inside a wave weigh nothing until 
 
 from __future__ import annotations
 
+from statistics import median
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,13 +76,15 @@ class Baseline:
 def _rough(hours: NDArray[np.int64], counts: Array) -> Array:
     """First estimate: the median of the counts within an hour of the same time of day."""
     overall = float(np.median(counts))
-    cells = np.full(DAY, overall)
     of_day = hours % DAY
+    days: list[list[float]] = [[] for _ in range(DAY)]
+    for h, count in zip(of_day.tolist(), counts.tolist(), strict=True):
+        days[h].append(count)
+    cells = []
     for h in range(DAY):
-        near = counts[np.minimum((of_day - h) % DAY, (h - of_day) % DAY) <= 1]
-        if len(near) >= 3:  # noqa: PLR2004 -- a median of fewer is no median
-            cells[h] = float(np.median(near))
-    return cells[of_day]
+        near = [*days[h - 1], *days[h], *days[(h + 1) % DAY]]
+        cells.append(median(near) if len(near) >= 3 else overall)  # noqa: PLR2004 -- a median of fewer is no median
+    return np.array(cells)[of_day]
 
 
 def _shrunk(of: NDArray[np.int64], counts: Array, weights: Array, prior: Array, belief: float) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from monitor.spread.scores import BITS, voices_of
@@ -14,6 +16,9 @@ REACH = 12
 
 OPEN = (REACH + 1) * PER_HOUR
 """Bins kept as they are; older ones are an hour's figure."""
+
+MOST_BLOCKS = 2 * OPEN
+"""Hours of bins that are remembered."""
 
 FEW = 200
 """Bits up to which a map is written as places."""
@@ -38,6 +43,24 @@ class Bin(Struct):
     packed: tuple[bytes, bytes] | None = None
 
 
+class Block(NamedTuple):
+    """An hour of bins that ends anywhere.
+
+    Attributes:
+        bad: the bitmap of the complaining voices.
+        complaints: how many they are, the plain number with them.
+        voices: how many spoke, likewise.
+        plain: complaints that came as a mere number.
+        causes: its voices by cause.
+    """
+
+    bad: int
+    complaints: float
+    voices: float
+    plain: float
+    causes: Causes
+
+
 class Saved(Struct, frozen=True, array_like=True):
     """What `Bins.save` hands out."""
 
@@ -50,7 +73,7 @@ class Saved(Struct, frozen=True, array_like=True):
 class Bins:
     """Counts commute: a late mention goes to the bin of its time, as long as that is open (13 hours)."""
 
-    __slots__ = ("bins", "causes", "hour_causes", "hourly", "hours", "newest")
+    __slots__ = ("_blocks", "_kept_to", "_known", "bins", "causes", "hour_causes", "hourly", "hours", "newest")
 
     def __init__(self) -> None:
         self.newest = -(10**9)
@@ -63,12 +86,17 @@ class Bins:
         self.hour_causes: dict[int, Causes] = {}
         self.hourly: dict[int, int] = {}
         """Hour -> bitmap of its complaining voices."""
+        self._blocks: dict[int, Block] = {}
+        self._kept_to = -(10**9)
+        self._known: tuple[int, int] | None = None
 
     def add(self, at: int, voice: int, topic: str | None, *, complains: bool) -> None:
         """Count a voice in bin number `at`."""
         entry = self.bins.get(at)
         if entry is None:
             entry = self._open(at)
+        if at <= self._kept_to:
+            self._forget_blocks()
         bit = 1 << (mix(voice & MASK64) >> 52)
         entry.packed = None
         entry.both |= bit
@@ -81,6 +109,8 @@ class Bins:
         entry = self.bins.get(at)
         if entry is None:
             entry = self._open(at)
+        if at <= self._kept_to:
+            self._forget_blocks()
         entry.plain += number
 
     def _open(self, at: int) -> Bin:
@@ -104,6 +134,27 @@ class Bins:
                 both |= entry.both
                 plain += entry.plain
         return bad, both, plain
+
+    def past_hour(self, last: int, *, keep: bool) -> Block:
+        """Return what the twelve bins up to number `last` hold; with `keep` it is remembered for the next time."""
+        block = self._blocks.get(last)
+        if block is not None:
+            return block
+        first = last - PER_HOUR + 1
+        bad, both, plain = self.block(first, last)
+        causes: Causes = {}
+        self.by_cause(first, last, causes)
+        block = Block(bad, voices_of(bad) + plain, voices_of(both) + plain, plain, causes)
+        if keep:
+            if len(self._blocks) >= MOST_BLOCKS:
+                self._forget_blocks()
+            self._blocks[last] = block
+            self._kept_to = max(self._kept_to, last)
+        return block
+
+    def _forget_blocks(self) -> None:
+        self._blocks = {}
+        self._kept_to = -(10**9)
 
     def by_cause(self, first: int, last: int, into: Causes) -> None:
         """Add the bins' voices by cause."""
@@ -138,10 +189,13 @@ class Bins:
             for at in range(hour * PER_HOUR, (hour + 1) * PER_HOUR):
                 self.bins.pop(at, None)
                 self.causes.pop(at, None)
+                self._blocks.pop(at + PER_HOUR - 1, None)
+                self._blocks.pop(at, None)
         for figures in (self.hourly, self.hours, self.hour_causes):
             limit = oldest if figures is self.hourly else oldest - keep
             for hour in [h for h in figures if h < limit]:
                 del figures[hour]
+        self._known = None
 
     def save(self) -> Saved:
         """Return everything, ready for a dump."""
@@ -168,11 +222,15 @@ class Bins:
 
     def _count(self, at: int, bit: int, entry: Bin, topic: str | None) -> None:
         """Count a complaint as fresh, and for its cause, unless its voice complained within `REACH` hours."""
-        known = 0
         hour = at // PER_HOUR
-        for h in range(hour - REACH, hour + REACH + 1):
-            known |= self.hourly.get(h, 0)
+        if self._known is not None and self._known[0] == hour:
+            known = self._known[1]
+        else:
+            known = 0
+            for h in range(hour - REACH, hour + REACH + 1):
+                known |= self.hourly.get(h, 0)
         self.hourly[hour] = self.hourly.get(hour, 0) | bit
+        self._known = hour, known | bit
         if known & bit:
             return
         weight = BITS / max(BITS - known.bit_count(), 1)

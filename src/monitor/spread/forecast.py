@@ -7,7 +7,7 @@ al. 2018). A small linear rank on top orders stories for an alarm at a budget of
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cache
 from importlib.resources import files
 from math import exp, log, log1p
@@ -120,8 +120,7 @@ class Forecaster:
         mu, sigma = self.parameters(seen)
         table = self.errors[cell_of(seen.age, n)]
         low, mid, high = (
-            min(MOST, n + n * excess * (exp(min(max(mu + sigma * _quantile(table, q), 0.0), 30.0)) - 1.0))
-            for q in (0.1, 0.5, 0.9)
+            min(MOST, n + n * excess * (exp(min(max(mu + sigma * table[at], 0.0), 30.0)) - 1.0)) for at in _SHOWN
         )
         if seen.voices >= line.size:
             return Forecast(low, mid, high, 1.0, 0.0)
@@ -188,15 +187,35 @@ class Forecaster:
         return float(min(hours, 24.0 * 365.0) * 60.0)
 
 
+_SHOWN = tuple(PROBABILITIES.index(q) for q in (0.1, 0.5, 0.9))
+
+
 def _quantile(table: tuple[float, ...], q: float) -> float:
-    return float(np.interp(q, PROBABILITIES, table))
+    return _between(q, PROBABILITIES, table)
+
+
+def _between(x: float, known: tuple[float, ...], values: tuple[float, ...]) -> float:
+    """Return the value at `x` between those at the `known` places, which rise; beyond them the nearest one's.
+
+    `numpy.interp` for one number, at a tenth of its cost.
+
+    >>> _between(1.5, (1.0, 2.0), (10.0, 20.0)), _between(3.0, (1.0, 2.0), (10.0, 20.0))
+    (15.0, 20.0)
+    """
+    at = bisect_right(known, x) - 1
+    if at < 0:
+        return values[0]
+    if at >= len(known) - 1:
+        return values[-1]
+    slope = (values[at + 1] - values[at]) / (known[at + 1] - known[at])
+    return slope * (x - known[at]) + values[at]
 
 
 def _above(table: tuple[float, ...], z: float) -> float:
     """The probability of an error above `z`; beyond the table it fades exponentially."""
     if z > table[-1]:
         return (1.0 - PROBABILITIES[-1]) * exp(max(-(z - table[-1]) / max(table[-1] - table[-3], 0.1), -50.0))
-    return 1.0 - float(np.interp(z, table, PROBABILITIES))
+    return 1.0 - _between(z, table, PROBABILITIES)
 
 
 @cache

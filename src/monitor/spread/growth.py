@@ -25,6 +25,16 @@ _LEVEL = 31
 """A bucket's key is its number on its grid, shifted left by five bits, and its level in those."""
 
 
+NEVER = -(1 << 62)
+"""A number before all others."""
+
+
+def _due(key: int) -> int:
+    """Return the newest number at which a bucket is joined with its neighbour; the coarsest never is."""
+    level = key & _LEVEL
+    return ((key >> 5 & ~1) + FINE) << level if level < LEVELS else -NEVER
+
+
 class Growth:
     """Voices by time.
 
@@ -36,30 +46,45 @@ class Growth:
     (True, True, 5)
     """
 
-    __slots__ = ("cells", "newest")
+    __slots__ = ("_due", "cells", "newest")
 
     def __init__(self) -> None:
-        self.cells: dict[int, float] = {}
-        self.newest = -(1 << 62)
+        self.restore({}, NEVER)
+
+    def restore(self, cells: dict[int, float], newest: int) -> None:
+        """Hold `cells`, as they stood at `newest`."""
+        self.cells = cells
+        self.newest = newest
         """The newest number on the finest grid."""
+        self._due = NEVER
+        """At which newest number a bucket has to be joined at the earliest."""
 
     def add(self, t: float, weight: float) -> None:
         """Count `weight` voices at time `t`; negative to take them back."""
-        self.touch(t)
         at = int(t // UNIT)
+        if at > self.newest:
+            self._pass(at)
         level = self._level(at)
         key = (at >> level) << 5 | level
-        held = self.cells.get(key, 0.0) + weight
-        if abs(held) < NOTHING:
-            self.cells.pop(key, None)
+        held = self.cells.get(key)
+        if held is None:
+            if abs(weight) >= NOTHING:
+                self.cells[key] = weight
+                self._due = min(self._due, _due(key))
+        elif abs(held + weight) < NOTHING:
+            del self.cells[key]
         else:
-            self.cells[key] = held
+            self.cells[key] = held + weight
 
     def touch(self, t: float) -> None:
         """Let time pass until `t`."""
         at = int(t // UNIT)
         if at > self.newest:
-            self.newest = at
+            self._pass(at)
+
+    def _pass(self, at: int) -> None:
+        self.newest = at
+        if at >= self._due:
             self._join()
 
     def curve(self, now: float) -> tuple[list[float], list[float]]:
@@ -96,21 +121,17 @@ class Growth:
 
         Both halves of a bucket are joined at the same moment, so that the level belongs to the bucket.
         """
-        level = 0
-        while level < LEVELS and self._is_old(at >> level, level):
+        level, newest = 0, self.newest
+        while level < LEVELS and (newest >> level) - (at >> level & ~1) >= FINE:
             level += 1
         return level
 
-    def _is_old(self, at: int, level: int) -> bool:
-        """Whether bucket `at` of `level` is to be joined with its neighbour."""
-        return (self.newest >> level) - (at & ~1) >= FINE
-
     def _join(self) -> None:
         """Raise buckets that have become old to their level."""
-        for key in list(self.cells):
-            level = key & _LEVEL
-            if level < LEVELS and self._is_old(key >> 5, level):
-                self._raise(key, self.cells.pop(key))
+        newest = self.newest
+        for key in [key for key in self.cells if _due(key) <= newest]:
+            self._raise(key, self.cells.pop(key))
+        self._due = min(map(_due, self.cells), default=NEVER)
 
     def _raise(self, key: int, weight: float) -> None:
         level, at = key & _LEVEL, key >> 5
@@ -119,11 +140,14 @@ class Growth:
         self.cells[to] = self.cells.get(to, 0.0) + weight
 
 
-def arrived(ages: list[float], voices: list[float], age: float) -> float:
-    """Return how many voices had come at `age` before now, between the curve's points by proportion."""
+def arrived(ages: list[float], voices: list[float], age: float, before: list[float] | None = None) -> float:
+    """Return how many voices had come at `age` before now, between the curve's points by proportion.
+
+    `before` is the ages with their signs turned, for whoever asks often.
+    """
     if not ages or age >= ages[0]:
         return 0.0
-    i = bisect_left(ages, -age, key=neg)
+    i = bisect_left(ages, -age, key=neg) if before is None else bisect_left(before, -age)
     if i >= len(ages):
         return voices[-1]
     span = ages[i - 1] - ages[i]

@@ -76,6 +76,7 @@ def signs(story: StoryState, now: float) -> Signs:
     size = log1p(voices)
     old = log1p(age)
     ages, came = story.growth.curve(now)
+    before = [-a for a in ages]
     whole = came[-1] if came else 0.0
     counted = [log1p(c) for c in counts]
     sums = (log1p(left / mean), log1p(hawkes), log1p(max(peak, 0.0)))
@@ -85,9 +86,9 @@ def signs(story: StoryState, now: float) -> Signs:
         log1p(r), log1p(overall), log1p(mean), log1p(max(0.0, now - at * BUCKET)), max(peak, 0.0) / max(voices, 1.0),
         *counted, *(log((a + 1.0) / (b + 1.0)) for a, b in pairwise(counts)), *sums,
         *(c - size for c in counted), *(x - size for x in sums),
-        *(log1p(max(whole - arrived(ages, came, w), 0.0)) - size for w in WINDOWS),
+        *(log1p(max(whole - arrived(ages, came, w, before), 0.0)) - size for w in WINDOWS),
         *(log1p(age_of(ages, came, q)) - old for q in SHARES),
-        *(log1p(arrived(ages, came, max(age - w, 0.0))) - size for w in EARLY),
+        *(log1p(arrived(ages, came, max(age - w, 0.0), before)) - size for w in EARLY),
         sin(turn), cos(turn),
     )  # fmt: skip
     return Signs(row, voices, age, counts[RATE_SCALE] / span * 3600.0, r, left / mean, hawkes, counts)

@@ -32,7 +32,8 @@ the answers."""
 VERSION = 2
 """Of the dump."""
 
-KINDS = ("repost", "quote", "reply")
+KINDS = {"repost": 0, "quote": 1, "reply": 2}
+"""Kinds of mention that are told apart, and where each is counted."""
 
 
 def exposure(followers: float) -> float:
@@ -42,6 +43,13 @@ def exposure(followers: float) -> float:
     (1.0, 30.1)
     """
     return float(((followers + 1.0) / (TYPICAL_FOLLOWERS + 1.0)) ** EXPONENT)
+
+
+def _reach(followers: int | None) -> float:
+    """Return the followers that count: a typical account's where they are unknown, capped."""
+    if followers is None:
+        return TYPICAL_FOLLOWERS
+    return float(followers if 0 <= followers <= MAX_FOLLOWERS else min(max(followers, 0), MAX_FOLLOWERS))
 
 
 class _Dump(msgspec.Struct, frozen=True, array_like=True):
@@ -111,19 +119,19 @@ class StoryState:
         elif t < self.first:
             self.first = t
         self.size += 1
-        self._shift(t)
         if complaint is not None and 0.0 <= complaint <= 1.0:
             self.complaint += complaint
             self.read += 1
-        voice &= MASK64
-        reach = TYPICAL_FOLLOWERS if followers is None else float(min(max(followers, 0), MAX_FOLLOWERS))
-        weight = self._weigh(t, voice, reach)
+        reach = _reach(followers)
+        weight = self._weigh(t, voice & MASK64, reach)
         if weight == 0.0:
+            self._shift(t)
             return
         self.voices += weight
         self.reach += weight * reach
-        if kind in KINDS:
-            self.kinds[KINDS.index(kind)] += weight
+        at = KINDS.get(kind)
+        if at is not None:
+            self.kinds[at] += weight
         self._add(t, weight, weight * exposure(reach))
 
     def withdraw(self, t: float, voice: int, followers: int | None, kind: str, complaint: float | None) -> None:
@@ -138,7 +146,7 @@ class StoryState:
             self.complaint = max(0.0, self.complaint - complaint)
             self.read = max(0, self.read - 1)
         voice &= MASK64
-        reach = TYPICAL_FOLLOWERS if followers is None else float(min(max(followers, 0), MAX_FOLLOWERS))
+        reach = _reach(followers)
         weight = 1.0
         if self.named is not None:
             known = self.named.get(voice)
@@ -154,8 +162,8 @@ class StoryState:
         weight = min(weight, self.voices)
         self.voices -= weight
         self.reach = max(0.0, self.reach - weight * reach)
-        if kind in KINDS:
-            at = KINDS.index(kind)
+        at = KINDS.get(kind)
+        if at is not None:
             self.kinds[at] = max(0.0, self.kinds[at] - weight)
         self._add(t, -weight, -weight * exposure(reach))
 
@@ -215,7 +223,7 @@ class StoryState:
             read=self.read,
             buckets=list(self.buckets.items()),
             peak=self.peak,
-            named=None if self.named is None else [(v, *k) for v, k in self.named.items()],
+            named=None if self.named is None else [(v, t, n, reach) for v, (t, n, reach) in self.named.items()],
             map=None if self.map is None else bytes(self.map.raw),
             cells=list(self.growth.cells.items()),
             newest=self.growth.newest,
@@ -235,7 +243,7 @@ class StoryState:
         self.buckets = dict(d.buckets)
         self.named = None if d.named is None else {v: (t, n, f) for v, t, n, f in d.named}
         self.map = None if d.map is None else VoiceMap(d.map)
-        self.growth.cells, self.growth.newest = dict(d.cells), d.newest
+        self.growth.restore(dict(d.cells), d.newest)
 
     def _weigh(self, t: float, voice: int, reach: float) -> float:
         """Remember the voice, and return how many new voices it stands for."""
@@ -255,6 +263,7 @@ class StoryState:
     def _again(self, t: float, voice: int, known: tuple[float, int, float]) -> None:
         """A voice by name speaks again: one voice still, from its earliest mention on."""
         assert self.named is not None  # noqa: S101 -- only called while names are kept
+        self._shift(t)
         first, count, reach = known
         if t < first:
             self._add(first, -1.0, -exposure(reach))
@@ -262,21 +271,27 @@ class StoryState:
         self.named[voice] = (min(t, first), count + 1, reach)
 
     def _add(self, t: float, weight: float, exposed: float) -> None:
-        self._shift(t)
-        if t == self.ref:
+        """Count `weight` voices at `t` in every sum that decays, shifting them there if `t` is the newest time."""
+        behind = self.ref - t
+        if behind < 0.0:
+            fade = [exp(behind / s) for s in SCALES]
+            self.counts = [c * f + weight for c, f in zip(self.counts, fade, strict=True)]
+            self.exposures = [e * f + exposed for e, f in zip(self.exposures, fade, strict=True)]
+            self.ref = t
+        elif behind == 0.0:
             self.counts = [c + weight for c in self.counts]
             self.exposures = [e + exposed for e in self.exposures]
         else:
-            behind = t - self.ref
-            fade = [exp(behind / s) for s in SCALES]
+            fade = [exp(-behind / s) for s in SCALES]
             self.counts = [c + weight * f for c, f in zip(self.counts, fade, strict=True)]
             self.exposures = [e + exposed * f for e, f in zip(self.exposures, fade, strict=True)]
         self.spent += exposed
         self.growth.add(t, weight)
         at = int(t // BUCKET)
-        if at in self.buckets:
-            self.buckets[at] += weight
-            if self.buckets[at] <= NOTHING:
+        held = self.buckets.get(at)
+        if held is not None:
+            self.buckets[at] = held + weight
+            if held + weight <= NOTHING:
                 del self.buckets[at]
         elif weight > 0:
             self.buckets[at] = weight

@@ -162,6 +162,8 @@ class BrandTide:
         if self.next_bin is None:
             self.next_bin = int(now // BIN)
         self.newest = max(self.newest, now)
+        if self.newest < (self.next_bin + 1) * BIN + LATE:
+            return
         last = int((self.newest - LATE) // BIN) - 1
         if last - self.next_bin > MOST_BINS:
             self.novelty.skip()
@@ -278,25 +280,30 @@ class BrandTide:
         everyone = 0
         plain_all = 0.0
         causes: dict[str, float] = {}
-        tides: list[Tide] = []
+        wholes: list[Tide] = []
+        best: Tide | None = None
         for hour in range(max(WINDOWS)):
             end = last - PER_HOUR * hour
-            bad, both, plain = self.bins.block(end - PER_HOUR + 1, end)
-            self.bins.by_cause(end - PER_HOUR + 1, end, causes)
+            block = self.bins.past_hour(end, keep=hour > 0)
+            for topic, count in block.causes.items():
+                causes[topic] = causes.get(topic, 0.0) + count
             expected += self._expected(end - PER_HOUR + 1, end, now, base)
-            observed += voices_of(bad) + plain
-            total += voices_of(both) + plain
-            everyone |= bad
-            plain_all += plain
+            observed += block.complaints
+            total += block.voices
+            everyone |= block.bad
+            plain_all += block.plain
             if hour + 1 in WINDOWS:
                 voices = round(voices_of(everyone) + plain_all)
                 whole = self._whole(now, hour + 1, base, (observed, total - plain_all, expected), voices)
-                tides.append(whole)
-                tides += [self._topic(whole, topic, count, total, base) for topic, count in causes.items()]
-        best = max(tides, key=lambda tide: tide.score)
+                wholes.append(whole)
+                if best is None or whole.score > best.score:
+                    best = whole
+                for topic, count in causes.items():
+                    if self._topic_score(whole, topic, count, total, base) > best.score:
+                        best = self._topic(whole, topic, count, total, base)
+        assert best is not None  # noqa: S101 -- there are windows
         surprise = self.novelty.surprise * ON / NEW
         if surprise > best.score and base.hours >= SETTLED:
-            wholes = [tide for tide in tides if tide.topic is None]
             best = max(wholes, key=lambda tide: tide.observed / (tide.expected + 3.0))
             best = msgspec.structs.replace(best, score=surprise)
         return best
@@ -318,18 +325,23 @@ class BrandTide:
         )  # fmt: skip
 
     def _topic(self, whole: Tide, topic: str, count: float, total: float, base: Baseline) -> Tide:
-        """Score one cause in the window of `whole`: against its own share of what the hour usually brings."""
-        share = self._topic_shares.get(topic, self._topic_prior)
-        expected = whole.expected * share
-        hours = whole.window_s / HOUR
-        dispersion = (base.dispersion if base.hours >= SETTLED else UNSETTLED) / sqrt(hours)
-        width = 1.2816 * sqrt(expected + dispersion * expected**2)
-        joint = (score(count, expected, dispersion) + excess_share(count, total, self._share * share)) / sqrt(2.0)
+        """Say how one cause stands in the window of `whole`."""
+        expected = whole.expected * self._topic_shares.get(topic, self._topic_prior)
+        width = 1.2816 * sqrt(expected + _dispersion(base, whole) * expected**2)
         return msgspec.structs.replace(
             whole, observed=count, expected=expected, low=max(0.0, expected - width), high=expected + width + 1.0,
-            score=max(0.0, joint * ON / ON_TOPIC) if base.hours else 0.0, voices=min(round(count), whole.voices),
+            score=self._topic_score(whole, topic, count, total, base), voices=min(round(count), whole.voices),
             topic=topic,
         )  # fmt: skip
+
+    def _topic_score(self, whole: Tide, topic: str, count: float, total: float, base: Baseline) -> float:
+        """Score one cause in the window of `whole`: against its own share of what the hour usually brings."""
+        if not base.hours:
+            return 0.0
+        share = self._topic_shares.get(topic, self._topic_prior)
+        above = score(count, whole.expected * share, _dispersion(base, whole))
+        joint = (above + excess_share(count, total, self._share * share)) / sqrt(2.0)
+        return max(0.0, joint * ON / ON_TOPIC)
 
     def _expected(self, first: int, last: int, now: float, base: Baseline) -> float:
         """What the baseline expects of the bins `first` to `last`, as far as they were seen by `now`."""
@@ -358,9 +370,10 @@ class BrandTide:
         hours, counts, weights = [], [], []
         bad, both = PRIOR_SHARE * SHARE_BELIEF, SHARE_BELIEF
         causes: dict[str, float] = {}
+        stormy = bool(self.waves) or self.wave_since is not None
         for h in range(max(int((self.start or 0.0) // HOUR) + 1, hour - KEEP), hour - 1):
-            weight = self._hour_seen(h)
-            if weight >= 0.5 and not self._in_wave(h):  # noqa: PLR2004 -- half an hour of input at least
+            weight = self._hour_seen(h) if self.gaps else 1.0
+            if weight >= 0.5 and not (stormy and self._in_wave(h)):  # noqa: PLR2004 -- half an hour of input at least
                 complaining, voices = self.bins.hour(h)
                 hours.append(h)
                 counts.append(complaining / weight)
@@ -381,8 +394,6 @@ class BrandTide:
         return self._baseline
 
     def _hour_seen(self, hour: int) -> float:
-        if not self.gaps:
-            return 1.0
         return sum(self._seen(hour * PER_HOUR + i, self.newest) for i in range(PER_HOUR)) / PER_HOUR
 
     def _in_wave(self, hour: int) -> bool:
@@ -392,3 +403,8 @@ class BrandTide:
             since // HOUR <= hour <= min(until, since + NEW_NORMAL * HOUR) // HOUR
             for since, until in (*self.waves, *now)
         )
+
+
+def _dispersion(base: Baseline, whole: Tide) -> float:
+    """The overdispersion of a count in the window of `whole`."""
+    return (base.dispersion if base.hours >= SETTLED else UNSETTLED) / sqrt(whole.window_s / HOUR)

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BINS = 48
+DEEPEST = 8
+"""Questions a tree at most: a row's answers are read as one byte."""
+
+_TREES = np.arange(1024)
 
 
 class Forest(msgspec.Struct, frozen=True):
@@ -40,9 +44,9 @@ class Forest(msgspec.Struct, frozen=True):
 
     def read(self, row: Floats) -> float:
         """Return the value for one row of signs."""
-        yes = row[self.features] > self.cuts
-        at = yes @ (1 << np.arange(self.features.shape[1]))
-        return float(self.base + self.leaves[np.arange(len(at)), at].sum())
+        yes = row.take(self.features) > self.cuts
+        at = np.packbits(yes, axis=1, bitorder="little")[:, 0]
+        return float(self.base + self.leaves[_TREES[: len(at)], at].sum())
 
     def read_all(self, rows: Floats) -> Floats:
         """Return the value for each row of (rows, signs)."""

@@ -21,18 +21,13 @@ MASK64 = (1 << 64) - 1
 
 
 def mix(voice: int) -> int:
-    """Stir a 64-bit hash (the finaliser of splitmix64; Steele, Lea, Flood 2014)."""
-    voice = ((voice ^ (voice >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
-    return ((voice ^ (voice >> 27)) * 0x94D049BB133111EB) & MASK64
+    """Stir a 64-bit hash, so that weak ones do no harm (the finaliser of splitmix64; Steele, Lea, Flood 2014).
 
-
-def place(voice: int) -> int:
-    """Spread a voice's hash over the map, so that weak hashes do no harm.
-
-    >>> 0 <= place(12345) < BITS
+    >>> 0 <= mix(12345) >> 50 < BITS
     True
     """
-    return mix(voice) >> 50
+    voice = ((voice ^ (voice >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
+    return ((voice ^ (voice >> 27)) * 0x94D049BB133111EB) & MASK64
 
 
 def estimate(bits: int) -> float:
@@ -65,7 +60,7 @@ class VoiceMap:
         >>> known.add(7), known.add(7)
         (1.0, 0.0)
         """
-        at = place(voice)
+        at = mix(voice) >> 50
         byte, bit = at >> 3, 1 << (at & 7)
         if self.raw[byte] & bit:
             return 0.0

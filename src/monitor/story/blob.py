@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,7 +58,7 @@ def _few(counts: dict[str, int], names: int) -> dict[str, int]:
 
 
 def _pack(story: Story, exemplars: int, words: int, names: int) -> bytes:
-    kept = sorted(story.words.items(), key=lambda kv: (-kv[1], kv[0]))[:words]
+    kept = sorted(sorted(story.words.items()), key=itemgetter(1), reverse=True)[:words]  # by count, then by name
     return _ENCODER.encode(
         _Blob(
             VERSION,

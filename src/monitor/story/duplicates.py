@@ -55,12 +55,14 @@ class Duplicates:
         self._kept: dict[int, bytes] = {}
         self._same: dict[bytes, list[int]] = {}  # slots of one digest, the oldest first
         self._next = 0
+        self._asked: tuple[bytes, list[tuple[int, int]]] | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def add(self, sketch: Sketch) -> int:
         """Keep a signature and return its slot."""
+        self._asked = None
         slot = self._next
         self._next += 1
         self._kept[slot] = sketch.digest
@@ -73,6 +75,7 @@ class Duplicates:
         digest = self._kept.pop(slot, None)
         if digest is None:
             return
+        self._asked = None
         self._index.remove(slot)
         same = self._same[digest]
         same.remove(slot)
@@ -88,12 +91,19 @@ class Duplicates:
         same = tuple(self._same.get(sketch.digest, ()))
         for slot in same:
             yield slot, 1.0
+        yield from ((slot, n / HASHES) for n, slot in self._compared(sketch) if n >= least * HASHES)
+
+    def _compared(self, sketch: Sketch) -> list[tuple[int, int]]:
+        """Return (equal hashes, slot) of the candidates, best first; a text is asked for twice as it is placed."""
+        if self._asked is not None and self._asked[0] == sketch.digest:
+            return self._asked[1]
         hits = sorted(self._index.query(sketch.minhash))[:MOST_CANDIDATES]
-        if not hits:
-            return
-        mine = np.frombuffer(sketch.digest, np.uint32)
-        kept = np.frombuffer(b"".join(self._kept[slot] for slot in hits), np.uint32).reshape(-1, HASHES)
-        alike = np.count_nonzero(kept == mine, axis=1).tolist()
-        scored = [(slot, n / HASHES) for slot, n in zip(hits, alike, strict=True) if n >= least * HASHES and n < HASHES]
-        scored.sort(key=lambda hit: (-hit[1], hit[0]))
-        yield from scored
+        found: list[tuple[int, int]] = []
+        if hits:
+            mine = np.frombuffer(sketch.digest, np.uint32)
+            kept = np.frombuffer(b"".join([self._kept[slot] for slot in hits]), np.uint32).reshape(-1, HASHES)
+            alike = np.count_nonzero(kept == mine, axis=1).tolist()
+            found = [(n, slot) for slot, n in zip(hits, alike, strict=True) if 0 < n < HASHES]
+            found.sort(key=lambda hit: (-hit[0], hit[1]))
+        self._asked = sketch.digest, found
+        return found

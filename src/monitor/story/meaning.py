@@ -159,10 +159,13 @@ class Meaning:
         norm = sqrt(sum(squares.values())) or 1.0
         best, best_row = settings.join, -1
         most = settings.words + settings.active_most
+        active, weight, least, usual = self._active, settings.active, settings.least_share, settings.usual_share
+        recent = max(self._total, self._scale * settings.active_prior)
         for cosine, row in self._nearest(x):
             if cosine + most < best:
                 break
-            score = cosine + self._prior(row)
+            bonus = weight * log((active[row] / recent + least) / usual)
+            score = cosine + (settings.active_negative * bonus if bonus <= 0 else self._lifted(bonus, row))
             if score + settings.words < best:
                 continue
             score += settings.words * self._alike(squares, norm, row)
@@ -184,12 +187,9 @@ class Meaning:
         self._last = (x, [self._stories[row] for _, row in found])
         return [(-cosine, row) for cosine, row in found]
 
-    def _prior(self, row: int) -> float:
+    def _lifted(self, bonus: float, row: int) -> float:
+        """Return what is left of a story's bonus for being spoken of: the looser it is, the less."""
         settings = self._settings
-        share = self._active[row] / max(self._total, self._scale * settings.active_prior)
-        bonus = settings.active * log((share + settings.least_share) / settings.usual_share)
-        if bonus <= 0:
-            return settings.active_negative * bonus
         slack = (self._tight[row] - settings.loose) / (settings.tight - settings.loose)
         return min(bonus, settings.active_most) * min(1.0, max(0.0, slack))
 
@@ -221,8 +221,7 @@ class Meaning:
             return None
         if self._last[0] is not x:
             self._nearest(x)
-        others = [o for each in self._last[1] if (o := self._row.get(each.id)) is not None and o != row]
-        others = [o for o in others if self._count[o] > 1][: settings.neighbours]
+        others = self._neighbours(row)
         if not others:
             return None
         cosines = (self._sum[others] @ self._sum[row] * self._inverse[others] * self._inverse[row]).tolist()
@@ -230,8 +229,10 @@ class Meaning:
         squares: dict[str, float] | None = None
         best, best_row = -1.0, -1
         for cosine, other in zip(cosines, others, strict=True):
+            if cosine < settings.merge_cosine:
+                continue
             needed = settings.merge - (settings.fragment if self._small(row, other) else 0.0)
-            if cosine < settings.merge_cosine or cosine + settings.merge_words < max(needed, best):
+            if cosine + settings.merge_words < max(needed, best):
                 continue
             if squares is None:
                 squares = {word: n * self._lexicon.rarity(word) ** 2 for word, n in story.words.items()}
@@ -239,6 +240,17 @@ class Meaning:
             if score >= needed and score > best and allowed(self._stories[other]):
                 best, best_row = score, other
         return (self._stories[best_row], best) if best_row >= 0 else None
+
+    def _neighbours(self, row: int) -> list[int]:
+        """Return the rows nearest to the mention that was looked for last, without `row` and single mentions."""
+        others: list[int] = []
+        for each in self._last[1]:
+            other = self._row.get(each.id)
+            if other is not None and other != row and self._count[other] > 1:
+                others.append(other)
+                if len(others) == self._settings.neighbours:
+                    break
+        return others
 
     def _small(self, one: int, two: int) -> bool:
         return min(self._count[one], self._count[two]) <= self._settings.fragment_size
