@@ -10,8 +10,9 @@ import typer
 
 from monitor.spread.cascades import Cascade, judge, read_cascades
 from monitor.spread.forecast import Forecaster, packaged, read_models, write_models
+from monitor.spread.heldout import Trial
 from monitor.spread.series import write_alerts
-from monitor.spread.train import train_general, train_platform
+from monitor.spread.train import BUDGETS, train_general, train_platform
 
 app = typer.Typer(help="How stories spread: train the forecasts.", no_args_is_help=True)
 bench = typer.Typer(help="Replay public series and cascades for the benchmark's scorers.", no_args_is_help=True)
@@ -36,9 +37,14 @@ def _spread() -> None:
 
 @app.command()
 def train(
-    data: Data, out: Out, only: Annotated[str, typer.Option(help="Train this one, keep the others.")] = ""
+    data: Data,
+    out: Out,
+    only: Annotated[str, typer.Option(help="Train this one, keep the others.")] = "",
+    check: Annotated[
+        Path | None, typer.Option(help="A folder for what was forecast out of fold, as the scorer reads it.")
+    ] = None,
 ) -> None:
-    """Train the forecasters on public cascades and write them to one small file."""
+    """Train the forecasters on public cascades and write them to one small file: the same data, the same bytes."""
     models: dict[str, Forecaster] = read_models(out.read_bytes()) if only else {}
     found = {path.name.removesuffix(".jsonl.gz"): path for path in sorted(data.rglob("*.jsonl.gz"))}
     missing = [name for name in (*PLATFORMS, *OTHERS) if name not in found]
@@ -48,13 +54,22 @@ def train(
     for name, (rate_weight, calm) in PLATFORMS.items():
         if only in {"", name}:
             typer.echo(f"{name}: {len(sets[name])} cascades")
-            models[name], measured = train_platform(sets[name], rate_weight, typer.echo, calm=calm)
-            typer.echo(f"{name}: {measured}")
+            models[name], rows = train_platform(sets[name], rate_weight, typer.echo, calm=calm)
+            if check is not None:
+                _write_trial(Trial(sets[name], *rows), name, check)
     if only in {"", "general"}:
         typer.echo(f"general: {sum(len(some) for some in sets.values())} cascades")
         models["general"] = train_general(list(sets.values()), typer.echo)
     out.write_bytes(write_models(models))
     typer.echo(f"wrote {out}, {out.stat().st_size // 1024} KB")
+
+
+def _write_trial(trial: Trial, name: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for budget in BUDGETS:
+        with (folder / f"{name}-{budget}.jsonl").open("w") as lines:
+            for row in trial.lines(budget, DEFAULT_LINES[name]):
+                lines.write(json.dumps(row) + "\n")
 
 
 @bench.command()
