@@ -16,7 +16,14 @@ from monitor.escalation import (
     evaluate,
     rank,
 )
-from monitor.escalation.example import START, example_spread, example_view, example_wave
+from monitor.escalation.example import (
+    START,
+    example_budget,
+    example_spread,
+    example_umbrella,
+    example_view,
+    example_wave,
+)
 
 RULES = default_rules()
 NOW = START + 2400
@@ -37,7 +44,7 @@ def test_a_complaint_going_viral_is_paged_with_its_figures():
         " 87 % complain, mostly about cancelled booking"
     )
     assert dict(decision.evidence)["p_viral"] == 0.82
-    assert decision.rules == "default-2"
+    assert decision.rules == "default-3"
     assert memory.severity == "page"
 
 
@@ -331,3 +338,46 @@ def test_indignation_about_a_complaint_counts_as_complaining():
 def test_what_is_no_complaint_is_a_notice(changes):
     decision, _ = after_hold(passed_on(**changes))
     assert decision.severity == "notify"
+
+
+def test_a_budget_that_burns_slowly_is_a_notice_and_only_many_people_within_the_hour_are_a_page():
+    decision, _ = after_hold(example_budget())
+    assert (decision.action, decision.severity, decision.rule) == ("open", "notify", "cause-out-of-budget")
+    assert decision.reason == (
+        "51 people about on hold in 3 days, 1.7 times what its budget allows (280 people in 4 weeks, 43 % of it spent)"
+    )
+    fast = {"burn_5m": 15.0, "burn_1h": 16.0}
+    assert after_hold(example_budget(**fast, people_1h=19))[0].severity == "notify"
+    decision, _ = after_hold(example_budget(**fast, people_1h=20))
+    assert (decision.severity, decision.rule) == ("page", "cause-out-of-budget-fast")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confident": False},
+        {"burn_3d": 0.9},
+        {"burn_6h": 0.9},  # it is over
+        {"people_3d": 14},  # a small brand
+        {"burn_6h": 7.0, "burn_30m": 0.0, "burn_3d": 0.7},
+    ],
+)
+def test_a_budget_that_is_within_its_bounds_is_nobodys_matter(changes):
+    assert after_hold(example_budget(**changes))[0].action == "none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({}, "open"),
+        ({"authors": 39}, "none"),
+        ({"same": 1, "cause": None}, "none"),
+        ({"same": 1, "cause": None, "brands": (("a", 30), ("b", 20), ("c", 20))}, "open"),
+    ],
+)
+def test_the_same_cause_in_two_brands_or_trouble_in_three_is_a_crisis(changes, action):
+    decision, _ = after_hold(example_umbrella(**changes))
+    assert decision.action == action
+    if action == "open":
+        assert (decision.severity, decision.rule) == ("crisis", "umbrella-crisis")
+        assert "brands at once: " in decision.reason

@@ -26,6 +26,7 @@ _KEYS: Final = (
     "must_not_match",
     "own_accounts",
     "viral_line",
+    "budgets",
     "lang",
     "contact",
     "owner",
@@ -53,7 +54,7 @@ class Node(Struct, frozen=True, kw_only=True):
     """An umbrella, a brand, a property or a product.
 
     `aliases` are phrases as `phrase` folds them, the name among them unless `match_name` is false; `handles` stand
-    without their @, folded.
+    without their @, folded. `budgets` say how many people may complain of a cause in four weeks (`*`: of any other).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Node(Struct, frozen=True, kw_only=True):
     must_not_match: tuple[str, ...] = ()
     own_accounts: tuple[Account, ...] = ()
     viral_line: ViralLine | None = None
+    budgets: tuple[tuple[str, float], ...] = ()
     lang: str | None = None
     contact: str | None = None
     owner: str | None = None
@@ -160,6 +162,10 @@ class BrandTree:
         lines = (self._nodes[each].viral_line for each in (brand_id, *self.ancestors(brand_id)) if each in self._nodes)
         return next((line for line in lines if line is not None), None)
 
+    def budgets(self, brand_id: str) -> dict[str, float]:
+        """Give a node's own budgets, by cause: what is allowed above or below it says nothing of this one."""
+        return dict(self._nodes[brand_id].budgets) if brand_id in self._nodes else {}
+
 
 class _Reader:
     """Reads nodes, and remembers where each id, alias and handle was seen."""
@@ -193,6 +199,7 @@ class _Reader:
             must_not_match=vetoes,
             own_accounts=tuple(_account(section, item, line) for item, line in section.items("own_accounts")),
             viral_line=_line(section),
+            budgets=_budgets(section),
             lang=section.text("lang"),
             contact=section.text("contact"),
             owner=section.text("owner"),
@@ -280,6 +287,14 @@ def _line(section: Section) -> ViralLine | None:
     if size is None:
         raise section.error("viral_line", "'size' is missing", "add `size: ...`, the number of mentions")
     return ViralLine(size, given.number("reach", least=1))
+
+
+def _budgets(section: Section) -> tuple[tuple[str, float], ...]:
+    """Read the budgets: by cause, how many people may complain of it in four weeks."""
+    given = section.section("budgets")
+    if given is None:
+        return ()
+    return tuple((cause, given.number(cause, least=1) or 1.0) for cause in given.keys())  # noqa: SIM118 -- no mapping
 
 
 def _slug(name: str) -> str:

@@ -21,6 +21,7 @@ from monitor.config import find, load
 from monitor.escalation.language import Condition
 from monitor.escalation.rulefile import RuleFileError, load_rules, span
 from monitor.escalation.ruletest import run_tests
+from monitor.escalation.types import KINDS
 from monitor.escalation.wording import lasting
 from monitor.mention import safe
 from monitor.store.shadows import compare
@@ -159,7 +160,7 @@ def _rules(file: Path | None, brands: Path | None, config: Path | None) -> RuleS
 
 def _of(rules: RuleSet, brand: str) -> list[Rule]:
     found: list[Rule] = []
-    for kind in ("story", "wave"):
+    for kind in KINDS:
         scope = rules.scope(kind, brand, brand)
         found += [rule for rule in (*scope.rules, *scope.shadows) if rule not in found]
     return found

@@ -71,7 +71,8 @@ class Act(Struct, frozen=True):
     """A decision that asks for something, with the view it was made on.
 
     `backlog_since` is set when it was made at the end of a backlog: such pages go out as one per person. `trace` is the
-    `traceparent` of a mention of the story, where its producer sent one.
+    `traceparent` of a mention of the story, where its producer sent one. `parent` is the story whose incident stands
+    above this one's, and speaks for it.
     """
 
     at: float
@@ -79,6 +80,7 @@ class Act(Struct, frozen=True):
     decision: Decision
     backlog_since: float | None = None
     trace: str | None = None
+    parent: str | None = None
 
 
 class ShadowAct(Struct, frozen=True):
@@ -111,6 +113,16 @@ class Crossing(Struct, frozen=True):
     line: float
 
 
+class Link(Struct, frozen=True):
+    """The incident of story `child` belongs below that of `parent`: they are one matter."""
+
+    at: float
+    umbrella: str
+    child: str
+    parent: str
+    why: str
+
+
 class Changes(Struct):
     """The changes of one batch, in the order in which they happened where order matters (`events`)."""
 
@@ -121,7 +133,7 @@ class Changes(Struct):
     stories: dict[tuple[str, str], StoryRow] = msgspec.field(default_factory=dict)
     tides: dict[tuple[str, str], TideRow] = msgspec.field(default_factory=dict)
     closed: list[tuple[str, str]] = msgspec.field(default_factory=list)
-    events: list[Act | Merge | Crossing] = msgspec.field(default_factory=list)
+    events: list[Act | Merge | Crossing | Link] = msgspec.field(default_factory=list)
     shadows: list[ShadowAct] = msgspec.field(default_factory=list)
     rule_errors: Counter[str] = msgspec.field(default_factory=Counter)
     traces: list[str] = msgspec.field(default_factory=list)

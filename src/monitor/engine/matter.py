@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from monitor.engine.state import UmbrellaState
+    from monitor.engine.waves import BrandWatch
     from monitor.escalation.types import Decision, StoryView
     from monitor.story.story import Story
 
@@ -29,12 +30,36 @@ def paged_about(state: UmbrellaState, brand: str) -> list[str]:
 
 def wave_nearby(state: UmbrellaState, brand: str) -> bool:
     """Whether a brand above or below this one is in a wave: the same wave, seen from there."""
-    family = set(state.tree.ancestors(brand))
+    return any(watch.wave is not None for watch in _family(state, brand) if watch.brand != brand)
+
+
+def wave_paged(state: UmbrellaState, brand: str) -> bool:
+    """Whether a wave of this brand, or of one above or below it, has an incident now, or is explained by a story."""
     return any(
-        watch.wave is not None and (other in family or brand in state.tree.ancestors(other))
-        for other, watch in state.brands.items()
-        if other != brand
+        watch.wave is not None and (watch.explained or watch.memory.severity is not None)
+        for watch in _family(state, brand)
     )
+
+
+def budget_nearby(state: UmbrellaState, brand: str, cause: str) -> bool:
+    """Whether a brand above or below this one is out of its budget of this cause already."""
+    return any(cause in watch.budgets for watch in _family(state, brand) if watch.brand != brand)
+
+
+def budget_paged(state: UmbrellaState, brand: str) -> bool:
+    """Whether somebody was paged about a budget of this brand, or of one above or below it."""
+    return any(
+        kept.memory.severity in {"page", "crisis"} for watch in _family(state, brand) for kept in watch.budgets.values()
+    )
+
+
+def _family(state: UmbrellaState, brand: str) -> list[BrandWatch]:
+    above = state.tree.ancestors(brand)
+    return [
+        watch
+        for other, watch in state.brands.items()
+        if other == brand or other in above or brand in state.tree.ancestors(other)
+    ]
 
 
 def already_told(state: UmbrellaState, story: str, view: StoryView, decision: Decision) -> bool:

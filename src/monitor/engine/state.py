@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from monitor.brand.tree import BrandTree
     from monitor.engine.changes import Changes
+    from monitor.escalation.types import StoryView
     from monitor.spread.types import ViralLine
+
+
+BUDGET_S = 300.0
+"""Seconds of event time between two looks at the budgets: as long as their shortest window."""
 
 
 class UmbrellaSettings(Struct, frozen=True):
@@ -86,6 +91,7 @@ class UmbrellaState:
         self.hushed = False
         """What is decided now is only remembered; nobody is told."""
         self.tide_slot = 0.0
+        self.budget_slot = 0.0
         self.expire_slot = 0.0
 
     def set_tree(self, tree: BrandTree) -> None:
@@ -107,6 +113,18 @@ class UmbrellaState:
         for brand in brands:
             out.update(dict.fromkeys(self.tree.ancestors(brand)))
         return out
+
+    def above(self, view: StoryView) -> str | None:
+        """Return the story of the umbrella's own incident, if that speaks for what is about to open: one cause."""
+        root = self.brands.get(self.name)
+        kept = root.together if root is not None else None
+        if kept is None or not kept.standing or kept.cause is None or view.kind == "umbrella":
+            return None
+        if view.cause != kept.cause:
+            return None
+        kept.linked = [*kept.linked[-63:], view.story]
+        self.touched_brands.add(self.name)
+        return kept.story
 
     def remember(self, story: str, mind: Mind, memory: RuleMemory) -> None:
         """Keep what the rules remember of a story."""
@@ -165,6 +183,7 @@ class UmbrellaState:
         """Take up what the store kept, as it stood at `clock`."""
         self.clock = clock
         self.tide_slot = slot(clock, self.settings.tide_s)
+        self.budget_slot = slot(clock, BUDGET_S)
         self.expire_slot = slot(clock, self.settings.expire_s)
         blobs = []
         for row in stories:

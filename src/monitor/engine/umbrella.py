@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from monitor.engine.amend import FINAL, Amendment, Contribution
+from monitor.engine.ask import Ask
+from monitor.engine.brands import BrandJudge
 from monitor.engine.changes import Merge, SeenRow
-from monitor.engine.judge import Judge
 from monitor.engine.records import voice_hash
 from monitor.engine.state import Mind, UmbrellaSettings, UmbrellaState, slot
+from monitor.engine.stories import StoryJudge
 from monitor.escalation.types import RuleMemory
 from monitor.spread import StorySpread
 
@@ -31,7 +33,9 @@ class UmbrellaEngine:
 
     def __init__(self, name: str, settings: UmbrellaSettings, tree: BrandTree, rules: RuleSet) -> None:
         self.state = UmbrellaState(name, settings, tree)
-        self._judge = Judge(self.state, rules)
+        self._ask = Ask(self.state, rules)
+        self._stories = StoryJudge(self.state, self._ask)
+        self._brands = BrandJudge(self.state, self._ask)
 
     @property
     def live_stories(self) -> int:
@@ -40,7 +44,7 @@ class UmbrellaEngine:
 
     def set_rules(self, rules: RuleSet) -> None:
         """Judge by these rules from now on."""
-        self._judge.rules = rules
+        self._ask.rules = rules
 
     def set_tree(self, tree: BrandTree) -> None:
         """Judge by this brand tree from now on."""
@@ -76,10 +80,10 @@ class UmbrellaEngine:
             self._hear(m, complaint, voice, share.cause if share is not None else None)
         version = (m.revision, 0, m.published_at, m.id)
         given = Contribution(share, voice, m.followers, m.kind, complaint, m.published_at, version, m.brands)
-        self._judge.story_if_due(story, changes, watch_only=behind)
+        self._stories.story_if_due(story, changes, watch_only=behind)
         if behind and slot(self.state.clock, self.state.settings.tide_s) > self.state.tide_slot:
             # A backlog is read far faster than ticks come: what holds must have held before the last of them.
-            self._judge.tides(changes, watch_only=True)
+            self._brands.all(changes, watch_only=True)
         return SeenRow(key, self.state.name, "stored", m.published_at, story, m.revision, msgspec.msgpack.encode(given))
 
     def _place(self, m: ReadMention, related: str | None, changes: Changes) -> Placement:
@@ -190,15 +194,15 @@ class UmbrellaEngine:
         if caught_up_since is not None:
             for story in sorted(self.state.spreads):
                 if story in self.state.grouper:
-                    self._judge.story(story, changes, since=caught_up_since)
-            self._judge.tides(changes, since=caught_up_since)
+                    self._stories.story(story, changes, since=caught_up_since)
+            self._brands.all(changes, since=caught_up_since)
         else:
             for story in sorted(self._due(now)):
                 if story in self.state.grouper:
-                    self._judge.story(story, changes, watch_only=behind)
-            self._judge.ask_shadows(now, changes, watch_only=behind)
+                    self._stories.story(story, changes, watch_only=behind)
+            self._stories.ask_shadows(now, changes, watch_only=behind)
             if slot(now, self.state.settings.tide_s) > self.state.tide_slot:
-                self._judge.tides(changes, watch_only=behind)
+                self._brands.all(changes, watch_only=behind)
         if slot(now, self.state.settings.expire_s) > self.state.expire_slot:
             self.state.expire_slot = slot(now, self.state.settings.expire_s)
             self._expire(now)

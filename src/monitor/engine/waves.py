@@ -1,4 +1,4 @@
-"""A brand's tide with what a page needs to speak of it: recent complaints in people's own words."""
+"""A brand's tide with what a page needs to speak of it, and what the rules remember of its wave and its budgets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from monitor.spread import BrandTide
 from monitor.story.words import take_apart
 
 if TYPE_CHECKING:
+    from monitor.escalation.types import Kind
     from monitor.sentiment.reading import ReadMention
-    from monitor.spread.types import Tide
+    from monitor.spread.types import Burn, Tide
 
 RECENT = 48
 """Complaints kept in words per brand: enough to quote and to name, small enough to be written with every batch."""
@@ -33,6 +34,27 @@ class Heard(Struct, frozen=True, array_like=True):
     voice: int
     source: str
     sentiment: str
+    cause: str | None = None
+
+
+class Remembered(Struct, array_like=True):
+    """What the rules remember of a budget, or of the umbrella; `story` is the name that its incident goes by.
+
+    `explained`: somebody was paged about a story or wave that is behind it. `linked` are the incidents' stories that
+    were put below it.
+    """
+
+    story: str
+    memory: RuleMemory = RuleMemory()
+    explained: bool = False
+    shadows: dict[str, RuleMemory] = {}
+    linked: list[str] = []
+    cause: str | None = None
+
+    @property
+    def standing(self) -> bool:
+        """Whether it has an incident now."""
+        return self.memory.severity is not None
 
 
 class _State(Struct, array_like=True):
@@ -42,6 +64,8 @@ class _State(Struct, array_like=True):
     wave: str | None
     explained: bool = False
     shadows: dict[str, RuleMemory] = {}
+    budgets: dict[str, Remembered] = {}
+    together: Remembered | None = None
 
 
 class BrandWatch:
@@ -57,6 +81,9 @@ class BrandWatch:
         self.wave: str | None = None
         self.explained = False  # a story that somebody was paged about is behind the wave
         self.stirred = True  # something was heard since it was last judged
+        self.budgets: dict[str, Remembered] = {}  # by cause: those that the rules remember anything of
+        self.together: Remembered | None = None  # of a root: what is remembered of the whole umbrella
+        self.seen: Tide | None = None  # as it was last judged
 
     def hear(self, m: ReadMention, complaint: float | None, voice: int, cause: str | None) -> None:
         """Count a mention; keep its words if it is a complaint."""
@@ -74,6 +101,7 @@ class BrandWatch:
                     voice,
                     m.source,
                     m.reading.sentiment.label if m.reading and m.reading.sentiment else "unread",
+                    cause,
                 )
             )
 
@@ -82,14 +110,27 @@ class BrandWatch:
         if tide.wave_since is None:
             self.wave = None
         elif self.wave is None:
-            seed = f"{self.umbrella}\0{self.brand}\0{int(tide.wave_since)}".encode()
-            self.wave = "w" + blake2b(seed, digest_size=6).hexdigest()
+            self.wave = name("w", self.umbrella, self.brand, tide.wave_since)
         return self.wave
 
     def view(self, story: str, tide: Tide) -> StoryView:
         """Return what the rules and the page see of the wave."""
         since = tide.wave_since if tide.wave_since is not None else tide.at - tide.window_s
         heard = [h for h in self.heard if h.at >= since - tide.window_s] or list(self.heard)
+        view = self._view(story, "wave", heard, since, tide.at)
+        size, voices = round(tide.observed), tide.voices
+        return msgspec.structs.replace(view, size=size, voices=voices, cause=tide.topic, tide=tide)
+
+    def budget_view(self, story: str, burn: Burn) -> StoryView:
+        """Return what the rules and the page see of a cause's budget."""
+        window, _, people, _ = burn.fastest()
+        since = burn.at - {"hour": 3600.0, "6 h": 6 * 3600.0, "3 days": 3 * 86_400.0}[window]
+        heard = [h for h in self.heard if h.cause == burn.cause]
+        view = self._view(story, "budget", heard, since, burn.at)
+        return msgspec.structs.replace(view, size=burn.people_3d, voices=people, cause=burn.cause, burn=burn)
+
+    def _view(self, story: str, kind: Kind, heard: list[Heard], since: float, at: float) -> StoryView:
+        """Return a view of complaints, in people's own words."""
         words: Counter[str] = Counter()
         for h in heard:
             words.update(set(take_apart(h.text).content))
@@ -108,30 +149,32 @@ class BrandWatch:
             umbrella=self.umbrella,
             story=story,
             brand=self.brand,
-            kind="wave",
+            kind=kind,
             headline=central.text if central else "",
             first_at=since,
-            last_at=heard[-1].at if heard else tide.at,
-            size=round(tide.observed),
-            voices=tide.voices,
+            last_at=heard[-1].at if heard else at,
+            size=len(heard),
+            voices=len({h.voice for h in heard}),
             own_replies=0,
             complaint_share=1.0,
             negative_share=negative,
             positive_share=0.0,
             repost_share=0.0,
             unread_share=0.0,
-            cause=tide.topic,
+            cause=None,
             sources=tuple(sorted(Counter(h.source for h in heard).items())),
             quotes=tuple(quotes.values())[:3],
             phrases=phrases,
-            tide=tide,
         )
 
     def dump(self) -> bytes:
         """Return the state as bytes."""
         # The tide's bitmaps are mostly zeros, and this is written with every batch.
         tide = zlib.compress(self.tide.dump(), 1)
-        state = _State(tide, list(self.heard), self.memory, self.wave, self.explained, self.shadows)
+        state = _State(
+            tide, list(self.heard), self.memory, self.wave, self.explained, self.shadows, self.budgets,
+            self.together,
+        )  # fmt: skip
         return msgspec.msgpack.encode(state)
 
     def restore(self, blob: bytes) -> None:
@@ -143,3 +186,15 @@ class BrandWatch:
         self.wave = state.wave
         self.explained = state.explained
         self.shadows = state.shadows
+        self.budgets = state.budgets
+        self.together = state.together
+
+
+def name(letter: str, umbrella: str, brand: str, since: float, cause: str = "") -> str:
+    """Return the name of a wave, a budget or an umbrella's trouble: the same on every machine and in every replay.
+
+    >>> name("w", "aurora", "aurora-air", 7.2) == name("w", "aurora", "aurora-air", 7.9)
+    True
+    """
+    seed = "\0".join([umbrella, brand, str(int(since)), *filter(None, [cause])]).encode()
+    return letter + blake2b(seed, digest_size=6).hexdigest()

@@ -1,4 +1,4 @@
-"""A made-up story and a made-up wave: for test pages, for examples in the documentation, and for tests."""
+"""A made-up story, wave, budget and umbrella: for test pages, for examples in the documentation, and for tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import structs
 
-from monitor.escalation.types import Quote, StoryView
-from monitor.spread.types import Forecast, Spread, Tide, ViralLine
+from monitor.escalation.types import Quote, StoryView, Together
+from monitor.spread.types import Burn, Forecast, Spread, Tide, ViralLine
 
 START = 1_900_000_000.0
 """When the examples begin (2030-03-17T17:46:40Z)."""
@@ -98,3 +98,61 @@ def example_wave(**changes: Any) -> StoryView:
         tide=structs.replace(tide, **named),
     )
     return structs.replace(view, **changes)
+
+
+def example_budget(**changes: Any) -> StoryView:
+    """Return a cause out of its budget; `changes` replace fields of its burn."""
+    burn = Burn(
+        at=START + 3600,
+        cause="on_hold",
+        allowed=280.0,
+        why="usual are 15 in 3 days",
+        burn_5m=1.2,
+        burn_30m=1.4,
+        burn_1h=1.6,
+        burn_6h=1.9,
+        burn_3d=1.7,
+        people_1h=4,
+        people_6h=13,
+        people_3d=51,
+        spent=120.0,
+    )
+    burn = structs.replace(burn, **changes)
+    headline = "Forty minutes on hold again, then they hung up"
+    return example_view(
+        story="b0example",
+        brand="aurora",
+        kind="budget",
+        headline=headline,
+        size=burn.people_3d,
+        voices=burn.fastest()[2],
+        cause=burn.cause,
+        complaint_share=1.0,
+        spread=None,
+        burn=burn,
+    )
+
+
+def example_umbrella(**changes: Any) -> StoryView:
+    """Return trouble in several brands at once; `changes` replace fields of what it is made of."""
+    found = Together(
+        at=START + 3600,
+        brands=(("aurora-air", 61), ("aurora-hotels", 33)),
+        same=2,
+        authors=94,
+        cause="on_hold",
+        stories=("w0air", "w0hotels"),
+    )
+    found = structs.replace(found, **changes)
+    return example_view(
+        story="u0example",
+        brand="aurora",
+        kind="umbrella",
+        headline="Nobody at Aurora answers the phone today",
+        size=94,
+        voices=94,
+        cause=found.cause,
+        complaint_share=1.0,
+        spread=None,
+        together=found,
+    )

@@ -55,7 +55,10 @@ def _count(attribute: str) -> Get:
     return lambda view, _now, _zone: int(get(view) or 0)
 
 
-def _of(part: Literal["spread", "tide"], attribute: str, absent: float = 0.0) -> Get:
+Part = Literal["spread", "tide", "burn", "together"]
+
+
+def _of(part: Part, attribute: str, absent: float = 0.0) -> Get:
     of, get = attrgetter(part), attrgetter(attribute)
 
     def value(view: StoryView, _now: float, _zone: ZoneInfo) -> Value:
@@ -68,17 +71,22 @@ def _of(part: Literal["spread", "tide"], attribute: str, absent: float = 0.0) ->
     return value
 
 
-def _if(part: Literal["spread", "tide"], say: Callable[[Any], Value]) -> Get:
+def _if(part: Part, say: Callable[[Any], Value]) -> Get:
     of = attrgetter(part)
     return lambda view, _now, _zone: None if of(view) is None else say(of(view))
+
+
+def seen_at(view: StoryView) -> float:
+    """Return the moment that a view's figures are of."""
+    part = view.spread or view.tide or view.burn or view.together
+    return part.at if part is not None else view.last_at
 
 
 def _since(attribute: str) -> Get:
     get = attrgetter(attribute)
 
     def minutes(view: StoryView, _now: float, _zone: ZoneInfo) -> Value:
-        at = view.spread.at if view.spread else view.tide.at if view.tide else view.last_at
-        return float(at - get(view)) / 60.0
+        return float(seen_at(view) - get(view)) / 60.0
 
     return minutes
 
@@ -105,7 +113,7 @@ _WAVE_TIMES = _if("tide", lambda t: _times(t.observed, t.expected))
 NAMES: tuple[Name, ...] = (
     Name("brand", "text", "the id of the deepest brand that holds most of the story", _text("brand")),
     Name("umbrella", "text", "the id of the root above it", _text("umbrella")),
-    Name("kind", "text", "`story` or `wave`", _text("kind")),
+    Name("kind", "text", "`story`, `wave`, `budget` or `umbrella`", _text("kind")),
     Name("cause", "text", "the most common cause of its complaints; empty if none is known", _text("cause")),
     Name("complaint_share", "number", "of the mentions that could be read, 0 to 1", _view("complaint_share")),
     Name("negative_share", "number", "the same, of negative ones", _view("negative_share")),
@@ -169,6 +177,38 @@ NAMES: tuple[Name, ...] = (
     Name("wave.high", "number", "complaints that are still usual at most", _of("tide", "high")),
     Name("wave.times", "number", "how many times the usual; infinite where nothing is usual", _WAVE_TIMES),
     Name("wave.score", "number", "how far above the usual, in standard deviations", _of("tide", "score")),
+    Name("budget.confident", "yes or no", "it is configured, or a week was seen", _if("burn", lambda b: b.confident)),
+    Name("budget.allowed", "number", "people who may complain of the cause in four weeks", _of("burn", "allowed")),
+    Name("budget.spent", "number", "people who did in the last four weeks", _of("burn", "spent")),
+    Name("budget.burn_5m", "number", "how many times too fast it is spent, in 5 minutes", _of("burn", "burn_5m")),
+    Name("budget.burn_30m", "number", "the same, in half an hour", _of("burn", "burn_30m")),
+    Name("budget.burn_1h", "number", "the same, in an hour", _of("burn", "burn_1h")),
+    Name("budget.burn_6h", "number", "the same, in 6 hours", _of("burn", "burn_6h")),
+    Name("budget.burn_3d", "number", "the same, in 3 days", _of("burn", "burn_3d")),
+    Name("budget.people_1h", "number", "people who complain of it, in an hour", _of("burn", "people_1h"), whole=True),
+    Name("budget.people_6h", "number", "the same, in 6 hours", _of("burn", "people_6h"), whole=True),
+    Name("budget.people_3d", "number", "the same, in 3 days", _of("burn", "people_3d"), whole=True),
+    Name(
+        "together.brands",
+        "number",
+        "brands, none above another, with a wave or a story that stands at page or crisis",
+        _if("together", lambda t: len(t.brands)),
+        whole=True,
+    ),
+    Name(
+        "together.same",
+        "number",
+        "those of them that share the one cause",
+        _if("together", lambda t: t.same),
+        whole=True,
+    ),
+    Name(
+        "together.authors",
+        "number",
+        "people who complain of it there",
+        _if("together", lambda t: t.authors),
+        whole=True,
+    ),
 )
 
 BY_NAME: dict[str, Name] = {one.name: one for one in NAMES}

@@ -16,7 +16,7 @@ import msgspec
 from monitor.escalation.language import Condition, LanguageError, compile_condition
 from monitor.escalation.names import BY_NAME, GROUPS
 from monitor.escalation.rules import Layer, Rule, RuleSet, Schedule, default_rules, overlaid
-from monitor.escalation.types import SEVERITIES
+from monitor.escalation.types import KINDS, SEVERITIES
 from monitor.escalation.wording import figures
 from monitor.mention.yamlfile import FileError, Section, load
 
@@ -32,9 +32,11 @@ KEYS = (
 )
 TOP = ("rules", "define", "zone", "shipped", "version")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-SHIPPED_VERSION = "default-2"
+SHIPPED_VERSION = "default-3"
 STORY_REASON = "{people} in {lasting}, {times}; {outlook}; {complaining}{about}"
 WAVE_REASON = "{wave}, from {people}{about}"
+BUDGET_REASON = "{budget}"
+UMBRELLA_REASON = "{together}"
 ANY_REASON = "{people} in {lasting}; {complaining}{about}"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -260,7 +262,12 @@ class _File:
                     )
                     return None
                 fields["severity"] = "info"
-            reasons = {("story",): STORY_REASON, ("wave",): WAVE_REASON}
+            reasons = {
+                ("story",): STORY_REASON,
+                ("wave",): WAVE_REASON,
+                ("budget",): BUDGET_REASON,
+                ("umbrella",): UMBRELLA_REASON,
+            }
             fields.setdefault("reason", reasons.get(fields["kinds"], ANY_REASON))
             layer.fields.update(fields)  # type: ignore[attr-defined]  # made here, not shared yet
         return overlaid(base, layer)
@@ -359,21 +366,24 @@ def _span(section: Section, key: str) -> float:
     return seconds
 
 
+_MANY = {"story": "stories", "wave": "waves", "budget": "budgets", "umbrella": "umbrellas"}
+
+
 def _kinds(section: Section, conditions: list[Condition]) -> tuple[str, ...]:
-    reads = {name for condition in conditions for name in condition.reads}
-    story = {name for name in reads if name.startswith("spread.") or name == "story.reach"}
-    wave = {name for name in reads if name.startswith("wave.")}
-    if story and wave:
+    own = {"spread": "story", "wave": "wave", "budget": "budget", "together": "umbrella"}
+    told: dict[str, str] = {}
+    for name in sorted(name for condition in conditions for name in condition.reads):
+        kind = "story" if name == "story.reach" else own.get(name.partition(".")[0])
+        if kind is not None:
+            told.setdefault(kind, name)
+    if len(told) > 1:
+        said = ", and ".join(f"{name!r}, which only {_MANY[kind]} have" for kind, name in told.items())
+        raise section.error("when", f"reads {said}", "split it into two rules")
+    inferred = next(iter(told), "story")
+    given = _choice(section, "kind", (*KINDS, "both")) if section.text("kind") is not None else inferred
+    if told and given != inferred:
         raise section.error(
-            "when",
-            f"reads {min(story)!r}, which only stories have, and {min(wave)!r}, which only waves have",
-            "split it into two rules",
-        )
-    inferred = "wave" if wave else "story"
-    given = _choice(section, "kind", ("story", "wave", "both")) if section.text("kind") is not None else inferred
-    if (story and given != "story") or (wave and given != "wave"):
-        raise section.error(
-            "kind", f"is {given!r}, but the condition reads {min(story or wave)!r}", f"write `kind: {inferred}`"
+            "kind", f"is {given!r}, but the condition reads {told[inferred]!r}", f"write `kind: {inferred}`"
         )
     return ("story", "wave") if given == "both" else (given,)
 

@@ -24,7 +24,17 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from monitor.escalation.language import Condition, Sight
-from monitor.escalation.types import Action, ConditionError, Decision, RuleMemory, Severity, StoryView, rank
+from monitor.escalation.types import (
+    KINDS,
+    Action,
+    ConditionError,
+    Decision,
+    Kind,
+    RuleMemory,
+    Severity,
+    StoryView,
+    rank,
+)
 from monitor.escalation.wording import evidence, figures, lasting
 
 if TYPE_CHECKING:
@@ -38,8 +48,6 @@ CLOSE_AFTER_S = 3 * 3600.0
 
 FLARE = 1.25
 """How many times the people it had when it came down a story must have to climb back."""
-
-Kind = Literal["story", "wave"]
 
 
 class Check(Protocol):
@@ -151,7 +159,7 @@ class RuleSet:
         """Every rule of every brand, shadows too: for checks and lists."""
         found = [*self.rules, *self.shadows]
         for brand in self._layers:
-            for kind in ("story", "wave"):
+            for kind in KINDS:
                 scope = self.scope(kind, brand, "")
                 found += [rule for rule in (*scope.rules, *scope.shadows) if rule not in found]
         return found
@@ -296,7 +304,7 @@ def _highest(on: list[Rule]) -> Rule | None:
 
 def _news(severity: Severity, view: StoryView, memory: RuleMemory) -> bool:
     """Return whether climbing to a severity is worth a page after the story came down before."""
-    if memory.peak is None or not memory.calmed or view.kind == "wave" or rank(severity) > rank(memory.peak):
+    if memory.peak is None or not memory.calmed or view.kind != "story" or rank(severity) > rank(memory.peak):
         return True
     return view.voices >= FLARE * memory.calmed
 
@@ -330,5 +338,5 @@ def _conditions(
 def _now(view: StoryView, *, outlook: bool = True) -> str:
     """Say how a story stands that is calming down; of one that is over no outlook."""
     words = figures(view)
-    said = (words["times"], words["outlook"] if outlook else "", words["wave"])
+    said = (words["times"], words["outlook"] if outlook else "", words["wave"], words["budget"])
     return ", ".join(phrase for phrase in said if phrase) or "quiet"

@@ -30,9 +30,9 @@ from monitor.brand.tree import BrandTree
 from monitor.escalation.names import BY_NAME
 from monitor.escalation.rulefile import load_rules, span
 from monitor.escalation.rules import RuleSet, evaluate
-from monitor.escalation.types import RuleMemory, StoryView
+from monitor.escalation.types import KINDS, Kind, RuleMemory, StoryView, Together
 from monitor.mention.yamlfile import Section, load
-from monitor.spread.types import Forecast, Spread, Tide, ViralLine
+from monitor.spread.types import Burn, Forecast, Spread, Tide, ViralLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +132,7 @@ def _play(section: Section, rules: RuleSet) -> Iterator[Happened]:
     values: dict[str, Any] = dict(_QUIET)
     if (always := section.section("story")) is not None:
         values |= _values(always)
+    kind = _kind(section)
     values.setdefault("umbrella", rules.umbrella_of(values["brand"]))
     timeline = [(_moment(entry, "at"), entry) for entry in section.sections("timeline")]
     if not timeline:
@@ -146,7 +147,7 @@ def _play(section: Section, rules: RuleSet) -> Iterator[Happened]:
         end = timeline[number + 1][0] if number + 1 < len(timeline) else at + 1.0
         now = at
         while now < end:
-            view = _view(values, section.text("kind") or "story", start, start + now)
+            view = _view(values, kind, start, start + now)
             yield from _judge(rules, view, memories, start, now)
             now += STEP_S
 
@@ -241,17 +242,31 @@ _QUIET: dict[str, Any] = {
     "wave.expected": 1.0,
     "wave.high": 3.0,
     "wave.score": 0.0,
+    "budget.confident": True,
+    "budget.allowed": 100,
+    "together.brands": 1,
+    "together.same": 1,
+    "together.authors": 0,
 }
 
 
-def _view(values: dict[str, Any], kind: str, start: float, now: float) -> StoryView:
+def _kind(section: Section) -> Kind:
+    """Return what is tested."""
+    given = section.text("kind") or "story"
+    for kind in KINDS:
+        if kind == given:
+            return kind
+    raise section.error("kind", f"'kind' is {given!r}", f"give one of {', '.join(KINDS)}")
+
+
+def _view(values: dict[str, Any], kind: Kind, start: float, now: float) -> StoryView:
     """Return the story as the values say; those that are not set follow from the others."""
     authors = int(values["story.authors"])
     view = StoryView(
         umbrella=str(values["umbrella"]),
         story="s0test",
         brand=str(values["brand"]),
-        kind="wave" if kind == "wave" else "story",
+        kind=kind,
         headline="",
         first_at=start,
         last_at=now - 60.0 * float(values["story.quiet_minutes"]),
@@ -273,6 +288,10 @@ def _view(values: dict[str, Any], kind: str, start: float, now: float) -> StoryV
     )
     if kind == "wave":
         return structs.replace(view, tide=_tide(values, start, now))
+    if kind == "budget":
+        return structs.replace(view, burn=_burn(values, now), complaint_share=1.0)
+    if kind == "umbrella":
+        return structs.replace(view, together=_together(values, now), complaint_share=1.0)
     minutes = 0.0 if values["spread.crossed"] else values.get("spread.minutes_to_viral")
     forecast = Forecast(
         q10=float(values["spread.q10"]),
@@ -309,6 +328,18 @@ def _tide(values: dict[str, Any], start: float, now: float) -> Tide:
         wave_since=start if values["wave.on"] else None,
         confident=bool(values["wave.confident"]),
     )
+
+
+def _burn(values: dict[str, Any], now: float) -> Burn:
+    numbers = {name: values.get(f"budget.{name}", 0) for name in Burn.__struct_fields__ if f"budget.{name}" in BY_NAME}
+    fields = numbers | {"allowed": values["budget.allowed"], "confident": bool(values["budget.confident"])}
+    return Burn(at=now, cause=str(values["cause"]), why="the test", **fields)
+
+
+def _together(values: dict[str, Any], now: float) -> Together:
+    people, brands = int(values["together.authors"]), int(values["together.brands"])
+    each = tuple((f"brand{number}", people // max(brands, 1)) for number in range(1, brands + 1))
+    return Together(now, each, int(values["together.same"]), people, str(values["cause"]) or None, ())
 
 
 def _known_rule(section: Section, key: str, rule: str | None, rules: RuleSet) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
-from monitor.spread.types import Spread, Tide
+from monitor.spread.types import Burn, Spread, Tide
 
 Severity = Literal["info", "notify", "page", "crisis"]
 SEVERITIES: tuple[Severity, ...] = ("info", "notify", "page", "crisis")
+Kind = Literal["story", "wave", "budget", "umbrella"]
+"""What a rule looks at: a story, a brand's wave of complaints, a brand's budget of one cause, a whole umbrella."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Action = Literal["none", "open", "raise", "lower", "close"]
 
 
@@ -23,8 +27,23 @@ class Quote(Struct, frozen=True):
     url: str | None = None
 
 
+class Together(Struct, frozen=True):
+    """Brands of one umbrella, none above another, that are in trouble at the same time.
+
+    `brands`: each with the people who complain there; `same` of them complain of the one cause `cause`, by `authors`
+    people. `stories` are the names of the stories and waves that make it up.
+    """
+
+    at: float
+    brands: tuple[tuple[str, int], ...]
+    same: int
+    authors: int
+    cause: str | None
+    stories: tuple[str, ...]
+
+
 class StoryView(Struct, frozen=True, kw_only=True):
-    """A story or a brand's wave as the rules and the page see it: a value, cut off from the state behind it.
+    """A story, wave, budget or umbrella as the rules and the page see it: a value, cut off from the state behind it.
 
     Shares are of the mentions that could be read, 0 to 1; `unread_share` is of all. `brands_hit` is the number of
     brands, none an ancestor of another, that each hold a tenth of the story or more. For a wave, `story` is the
@@ -34,7 +53,7 @@ class StoryView(Struct, frozen=True, kw_only=True):
     umbrella: str
     story: str
     brand: str
-    kind: Literal["story", "wave"]
+    kind: Kind
     headline: str
     first_at: float
     last_at: float
@@ -56,6 +75,8 @@ class StoryView(Struct, frozen=True, kw_only=True):
     biggest_followers: int | None = None
     spread: Spread | None = None
     tide: Tide | None = None
+    burn: Burn | None = None
+    together: Together | None = None
 
 
 class Decision(Struct, frozen=True):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from monitor.escalation.names import crossed
+from monitor.escalation.names import crossed, seen_at
 
 if TYPE_CHECKING:
     from monitor.escalation.types import StoryView
-    from monitor.spread.types import Spread
+    from monitor.spread.types import Burn, Spread
 
 _FAR_ABOVE = 100.0
 _SURE = 0.995
@@ -93,9 +93,9 @@ def outlook(spread: Spread) -> str:
 def figures(view: StoryView) -> dict[str, str]:
     """Return the phrases that a reason template can use; a phrase without its figures is empty.
 
-    people, mentions, lasting, times, outlook, complaining, about, wave.
+    people, mentions, lasting, times, outlook, complaining, about, wave, budget, together.
     """
-    at = view.spread.at if view.spread else view.tide.at if view.tide else view.last_at
+    at = seen_at(view)
     words = {
         "people": f"{view.voices:,} people" if view.voices != 1 else "1 person",
         "mentions": f"{view.size:,} mentions" if view.size != 1 else "1 mention",
@@ -105,6 +105,8 @@ def figures(view: StoryView) -> dict[str, str]:
         "times": "",
         "outlook": "",
         "wave": "",
+        "budget": "",
+        "together": "",
     }
     if spread := view.spread:
         words["times"] = times_usual(spread.per_hour, spread.expected_per_hour)
@@ -114,7 +116,26 @@ def figures(view: StoryView) -> dict[str, str]:
             f"{count(tide.observed)} complaints in {lasting(tide.window_s)} where {count(tide.expected)} are usual"
             f" (at most {count(tide.high)})"
         )
+    if view.burn is not None:
+        words["budget"] = over_budget(view.burn)
+    if (together := view.together) is not None:
+        each = ", ".join(f"{brand} ({people:,} people)" for brand, people in together.brands)
+        words["together"] = f"{len(together.brands)} brands at once: {each}{words['about']}"
     return words
+
+
+def over_budget(burn: Burn) -> str:
+    """Say how fast a budget is spent, in the window that is furthest over.
+
+    >>> from monitor.spread.types import Burn
+    >>> over_budget(Burn(at=0, cause="on_hold", allowed=140, why="configured", burn_3d=2, burn_6h=3, people_3d=30))
+    '30 people about on hold in 3 days, 2 times what its budget allows (140 people in 4 weeks)'
+    """
+    window, rate, people, _ = burn.fastest()
+    spent = f", {percent(burn.spent / burn.allowed)} of it spent" if 0 < burn.spent < burn.allowed else ""
+    said = f"{people:,} people about {burn.cause.replace('_', ' ')} in {'an hour' if window == 'hour' else window}"
+    allowed = f"{count(round(burn.allowed))} people in 4 weeks{spent}"
+    return f"{said}, {count(round(rate, 1))} times what its budget allows ({allowed})"
 
 
 def evidence(view: StoryView) -> tuple[tuple[str, float | str], ...]:
@@ -152,4 +173,22 @@ def evidence(view: StoryView) -> tuple[tuple[str, float | str], ...]:
         ]
         if tide.wave_since is not None:
             rows.append(("wave_since", tide.wave_since))
+    if burn := view.burn:
+        rows += [(name, round(getattr(burn, name), 3)) for name in _BURN]
+    if together := view.together:
+        rows += [("brands", len(together.brands)), ("same", together.same), ("authors", together.authors)]
     return tuple(rows)
+
+
+_BURN = (
+    "allowed",
+    "spent",
+    "burn_5m",
+    "burn_30m",
+    "burn_1h",
+    "burn_6h",
+    "burn_3d",
+    "people_1h",
+    "people_6h",
+    "people_3d",
+)

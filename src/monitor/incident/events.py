@@ -6,12 +6,10 @@ and `why`.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Struct
 
-from monitor.escalation.types import Severity
+from monitor.escalation.types import Kind, Severity
 from monitor.incident.types import Intent, TimerKind
 
 
@@ -30,7 +28,7 @@ class Opened(_Event, frozen=True, kw_only=True, tag="opened"):
     umbrella: str
     brand: str
     story: str
-    kind: Literal["story", "wave"]
+    kind: Kind
     headline: str
     severity: Severity
     rule: str

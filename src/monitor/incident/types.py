@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from monitor.escalation.types import Severity
+from monitor.escalation.types import Kind, Severity
 
 State = Literal["open", "acknowledged", "answered", "resolved", "dismissed"]
 ACTIVE: frozenset[State] = frozenset({"open", "acknowledged", "answered"})
@@ -61,7 +61,7 @@ class Incident(Struct, frozen=True, kw_only=True):
     umbrella: str
     brand: str
     story: str
-    kind: Literal["story", "wave"]
+    kind: Kind
     headline: str
     severity: Severity
     peak: Severity

@@ -222,6 +222,15 @@ def _why(page: Page, reader: Reader) -> str:
             f"{_n(wave.get('observed'), reader)} Beschwerden in {window}, "
             f"üblich {_n(wave.get('expected'), reader)} (höchstens {_n(wave.get('high'), reader)})"
         )
+    if (budget := facts.get("budget")) is not None:
+        span = {"hour": "einer Stunde", "6 h": "6 h", "3 days": "3 Tagen"}.get(budget["window"], "?")
+        parts.append(
+            f"{_n(budget['people'], reader)} Personen in {span}, {_n(budget['burn'], reader)}-mal so viel, wie das "
+            f"Budget erlaubt ({_n(budget['allowed'], reader)} in 4 Wochen)"
+        )
+    if (together := facts.get("together")) is not None:
+        each = ", ".join(f"{brand} ({_n(people, reader)} Personen)" for brand, people in together["brands"])
+        parts.append(f"{len(together['brands'])} Marken zugleich: {each}")
     return "; ".join(part for part in parts if part) or str(facts["reason"])
 
 

@@ -6,7 +6,7 @@ null; times are UTC in ISO 8601.
 
 Top level: version, about, severity, brand, umbrella, kind, headline, reason, how_sure, cause, owner, deadline,
 decided_at, first_at, last_at, own_replies, sources, quotes (role, text, author, followers, published_at, url), mood,
-numbers, forecast, wave, incident. What is not known is null or an empty list.
+numbers, forecast, wave, budget, together, incident. What is not known is null or an empty list.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from monitor.escalation.names import crossed
 from monitor.escalation.wording import count, percent
 from monitor.mention.text import safe
 from monitor.page.types import Page
+from monitor.spread.burn import CONFIGURED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,6 +74,8 @@ def build_facts(
         "numbers": {},
         "forecast": None,
         "wave": None,
+        "budget": None,
+        "together": None,
         "incident": {
             "id": incident.id,
             "state": incident.state,
@@ -129,6 +132,8 @@ def how_sure(view: StoryView) -> str:
     if (tide := view.tide) is not None:
         known = "known" if tide.confident else "still thin"
         parts.append(f"usual here is {count(tide.low)} to {count(tide.high)}, baseline {known}")
+    if view.burn is not None:
+        parts.append("the budget is configured" if view.burn.why == CONFIGURED else view.burn.why)
     if view.unread_share > 0.2:  # noqa: PLR2004 -- a fifth unread is worth saying
         parts.append(f"{percent(view.unread_share)} could not be read")
     if view.authentic_share < 0.8:  # noqa: PLR2004 -- a fifth not authentic is worth saying
@@ -199,6 +204,23 @@ def _story(view: StoryView) -> dict[str, Any]:
             "window_s": _json(tide.window_s),
             "voices": tide.voices,
             "since": None if tide.wave_since is None else iso(tide.wave_since),
+        }
+    if (burn := view.burn) is not None:
+        window, rate, people, _ = burn.fastest()
+        facts["budget"] = {
+            "cause": burn.cause,
+            "allowed": _json(burn.allowed),
+            "why": burn.why,
+            "spent": _json(burn.spent),
+            "window": window,
+            "people": people,
+            "burn": _json(rate),
+        }
+    if (together := view.together) is not None:
+        facts["together"] = {
+            "brands": [[safe(brand, _MAX_NAME), people] for brand, people in together.brands],
+            "same": together.same,
+            "people": together.authors,
         }
     return facts
 

@@ -28,7 +28,7 @@ EVERY_S = 2.0
 SEND_TIMEOUT_S = 15.0
 _MOST_PAUSE_S = 300.0
 _STORY = ("how_sure", "cause", "first_at", "last_at", "own_replies", "sources", "quotes", "mood", "numbers", "forecast",
-          "wave", "deadline")  # fmt: skip
+          "wave", "budget", "together", "deadline")  # fmt: skip
 
 _log = structlog.get_logger("monitor.page.follower")
 

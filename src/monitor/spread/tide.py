@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from math import isfinite, sqrt
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from monitor.spread.baseline import DAY, HOUR, KEEP, WEEK, Baseline
 from monitor.spread.bins import BIN, OPEN, PER_HOUR, Bins, Saved
+from monitor.spread.burn import CONFIGURED, LEAST_D, Meter, allowance, burns, spent
 from monitor.spread.novelty import ON as NEW
 from monitor.spread.novelty import Novelty
 from monitor.spread.scores import excess_share, score, voices_of
-from monitor.spread.types import Tide, ViralLine
+from monitor.spread.types import Burn, Tide, ViralLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WINDOWS = (1, 3, 12)
 """Hours that are looked at together; a wave shows in any of them."""
@@ -105,8 +110,8 @@ class BrandTide:
     """
 
     __slots__ = (
-        "_baseline", "_fitted", "_share", "_topic_prior", "_topic_shares", "bins", "gaps", "high_at", "newest",
-        "next_bin", "novelty", "start", "wave_since", "waves",
+        "_baseline", "_fitted", "_meter", "_share", "_topic_prior", "_topic_shares", "bins", "gaps", "high_at",
+        "newest", "next_bin", "novelty", "start", "wave_since", "waves",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -121,6 +126,7 @@ class BrandTide:
         self.wave_since: float | None = None
         self.high_at = 0.0
         self._baseline = Baseline(np.zeros(WEEK), 0.0, UNSETTLED, 0)
+        self._meter = Meter()
         self._share = PRIOR_SHARE
         self._topic_shares: dict[str, float] = {}
         self._topic_prior = TOPIC_SHARE
@@ -184,6 +190,37 @@ class BrandTide:
         base = self._learned(int(self.newest // HOUR))
         best = self._best(self.newest, int(self.newest // BIN), base)
         return msgspec.structs.replace(best, wave_since=self.wave_since, confident=base.hours >= SETTLED)
+
+    def burns(self, now: float, budgets: Mapping[str, float] | None = None) -> list[Burn]:
+        """Say how fast causes spend their budgets, the worst first; only those that are near theirs or over it.
+
+        Args:
+            now: event time; counted is up to the last bin of five minutes that is closed then.
+            budgets: people in four weeks, by cause; `*` stands for every cause that is not named. Where none is given
+                it comes from the brand's own past (see `burn.allowance`), known after a week.
+        """
+        self.tick(now)
+        hour = int(self.newest // HOUR)
+        last = int((self.newest - LATE) // BIN) - 1
+        counts = self._meter.counts(self.bins, last)
+        usual, days = self._meter.usual(self.bins, hour, int((self.start or 0.0) // HOUR) + 1)
+        given = budgets or {}
+        allowed: dict[str, tuple[float, str]] = {}
+        for cause in counts[-1]:
+            people = given.get(cause, given.get("*"))
+            if people is not None:
+                allowed[cause] = people, CONFIGURED
+            else:
+                per_day = usual.get(cause, 0.0)
+                allowed[cause] = allowance(per_day), f"usual are {3 * per_day:.0f} in 3 days"
+        return [
+            msgspec.structs.replace(
+                burn,
+                spent=spent(self.bins, burn.cause, hour),
+                confident=burn.why == CONFIGURED or days >= LEAST_D,
+            )
+            for burn in burns((last + 1) * BIN, counts, allowed)
+        ]
 
     def expected_per_hour(self, now: float) -> float:
         """Return how many voices, complaining or not, an hour like that of `now` brings."""

@@ -62,3 +62,41 @@ class Tide(Struct, frozen=True):
     wave_since: float | None = None
     confident: bool = True
     topic: str | None = None
+
+
+class Burn(Struct, frozen=True, kw_only=True):
+    """How fast a brand spends its budget of one cause at `at`: see `monitor.spread.burn`.
+
+    `allowed` is the people who may complain of it in four weeks, `why` where that comes from, `spent` how many did.
+    `burn_*` are burn rates over windows that end at `at`, `people_*` the people in the long ones.
+    """
+
+    at: float
+    cause: str
+    allowed: float
+    why: str
+    burn_5m: float = 0.0
+    burn_30m: float = 0.0
+    burn_1h: float = 0.0
+    burn_6h: float = 0.0
+    burn_3d: float = 0.0
+    people_1h: int = 0
+    people_6h: int = 0
+    people_3d: int = 0
+    spent: float = 0.0
+    confident: bool = True
+
+    def windows(self) -> tuple[tuple[str, float, int, float], ...]:
+        """Return the long windows: name, burn rate, people, and how far it and its short window are over.
+
+        The thresholds are the workbook's: 2 % of the budget in an hour, 5 % in six, 10 % in three days.
+        """
+        return (
+            ("hour", self.burn_1h, self.people_1h, min(self.burn_1h, self.burn_5m) / 14.4),
+            ("6 h", self.burn_6h, self.people_6h, min(self.burn_6h, self.burn_30m) / 6.0),
+            ("3 days", self.burn_3d, self.people_3d, min(self.burn_3d, self.burn_6h)),
+        )
+
+    def fastest(self) -> tuple[str, float, int, float]:
+        """Return the window that is furthest over, relative to its threshold."""
+        return max(self.windows(), key=lambda window: window[3])

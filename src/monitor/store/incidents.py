@@ -58,7 +58,7 @@ COPIED = (
     "facts",
 )  # fmt: skip
 STORY_FACTS = ("how_sure", "cause", "first_at", "last_at", "own_replies", "sources", "quotes", "mood", "numbers",
-               "forecast", "wave", "trace")  # fmt: skip
+               "forecast", "wave", "budget", "together", "trace")  # fmt: skip
 """What a page about a person's change takes over from the last view of the story."""
 
 

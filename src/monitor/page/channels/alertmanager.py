@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 EVERY_S = 60.0
 AHEAD_S = 300.0
 _BATCH = 100
-_NAMES = {"story": "MentionStorySpreads", "wave": "MentionComplaintWave"}
+_NAMES = {
+    "story": "MentionStorySpreads",
+    "wave": "MentionComplaintWave",
+    "budget": "MentionCauseOutOfBudget",
+    "umbrella": "MentionSeveralBrands",
+}
 _OVER = ("resolved", "dismissed", "merged")
 
 _log = structlog.get_logger("monitor.page.alertmanager")
