@@ -13,14 +13,19 @@ from monitor.incident import (
     Dismissed,
     IllegalChange,
     Intent,
+    Joined,
+    Linked,
     Lowered,
     Merged,
     Opened,
     Paged,
+    Parted,
     Raised,
     Reopened,
     Resolved,
     Silenced,
+    Spared,
+    Unlinked,
     advance,
     apply,
     decode,
@@ -153,6 +158,18 @@ events = st.one_of(
     st.builds(Reopened, severity=severities, rule=st.just("r"), **head),
     st.builds(Silenced, until=st.floats(0, 2e6), **head),
     st.builds(Crossed, size=st.just(9), line=st.just(4.0), **head),
+    st.builds(Linked, parent=st.sampled_from(["i2", "i3", ID]), **head),
+    st.builds(Unlinked, **head),
+    st.builds(Joined, child=st.sampled_from(["i2", "i3", ID]), **head),
+    st.builds(Parted, child=st.sampled_from(["i2", "i3"]), **head),
+    st.builds(
+        Spared,
+        child=st.sampled_from(["i2", "i3"]),
+        about=st.just("raised"),
+        severity=severities,
+        pages=st.just(2),
+        **head,
+    ),
     st.builds(Merged, story=stories, into=st.sampled_from([None, None, None, "i2", ID]), **head),
 )
 
@@ -182,6 +199,9 @@ def test_whatever_happens_the_invariants_hold_and_the_log_tells_the_same(severit
         if not before.active and not isinstance(event, Reopened):
             assert step.intents == ()
             assert incident.state == before.state
+        assert not (incident.parent and incident.children), "there is one level"
+        assert incident.id not in {incident.parent, *incident.children}
+        assert len(set(incident.children)) == len(incident.children)
         if incident.silenced(event.at):
             assert {intent.purpose for intent in step.intents} <= {"notice", "handover"}
         keys += [intent.key for intent in step.intents]

@@ -44,7 +44,7 @@ def test_the_page_says_what_why_now_how_sure_and_who():
         "Cause cancelled booking",
         "Biggest ana (84,000 followers), 17:46: They gave our room away.",
         "Owner nobody yet; nobody has answered the customers",
-        "opened 2030-03-17 18:27 UTC by going-viral of default-2",
+        "opened 2030-03-17 18:27 UTC by going-viral of default-3",
     ):
         assert said in text
 

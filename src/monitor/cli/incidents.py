@@ -1,4 +1,4 @@
-"""`monitor incident list|show|ack|assign|answer|resolve|dismiss|silence`."""
+"""`monitor incident list|show|ack|assign|answer|resolve|dismiss|silence|link|unlink`."""
 
 from __future__ import annotations
 
@@ -78,6 +78,10 @@ def show(incident: Id, config: Config = None, *, as_json: AsJson = False) -> Non
     if found.silenced_until is not None:
         until = f"silenced by {found.silenced_by} until {_when(found.silenced_until)}"
         console.print(Text(safe(until, 200)))
+    if found.parent is not None:
+        console.print(Text(f"part of {found.parent}"))
+    if found.children:
+        console.print(Text(f"its parts: {', '.join(found.children)}"))
     console.print(Text(safe(found.reason, 500)))
     table = Table("when", "what", "who", "why")
     for event in log:
@@ -181,6 +185,35 @@ def silence(
     _do(config, incident, Wish(verb="silence", by=_me(by), why=why, for_s=for_s), version, as_json=as_json)
 
 
+@app.command()
+def link(
+    incident: Id,
+    to: Annotated[str, typer.Option("--to", help="The incident that it is a part of.")],
+    config: Config = None,
+    by: By = None,
+    why: Why = "",
+    version: Expect = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Put it below another incident, which speaks for it: nobody is paged about it by itself any more."""
+    _do(config, incident, Wish(verb="link", by=_me(by), why=why, parent=to), version, as_json=as_json)
+
+
+@app.command()
+def unlink(
+    incident: Id,
+    config: Config = None,
+    by: By = None,
+    why: Why = "",
+    version: Expect = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Let it stand for itself again; it is paged now if nobody was told of it."""
+    _do(config, incident, Wish(verb="unlink", by=_me(by), why=why), version, as_json=as_json)
+
+
 def _do(config: Config, incident: str, wish: Wish, version: int | None, *, as_json: bool) -> None:
     settings = load(config)
     with opened(settings) as store:
@@ -193,7 +226,8 @@ def _do(config: Config, incident: str, wish: Wish, version: int | None, *, as_js
         typer.echo(msgspec.json.encode(found))
         return
     silenced = f", silenced until {_when(found.silenced_until)}" if found.silenced_until is not None else ""
-    typer.echo(f"{found.id} is {found.state}, owned by {safe(found.owner or 'nobody', 100)}{silenced}")
+    part = f", part of {found.parent}" if found.parent is not None else ""
+    typer.echo(f"{found.id} is {found.state}, owned by {safe(found.owner or 'nobody', 100)}{silenced}{part}")
 
 
 def _me(by: str | None) -> str:
@@ -208,7 +242,7 @@ def _unknown(incident: str) -> typer.BadParameter:
 def _what(event: Event) -> str:
     """Return an event in a word or two."""
     word = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
-    for name in ("owner", "severity", "url", "into"):
+    for name in ("owner", "parent", "child", "severity", "url", "into"):
         if value := getattr(event, name, None):
             return f"{word}: {value}"
     until = getattr(event, "until", None)

@@ -13,6 +13,7 @@ Why = Annotated[str, Meta(max_length=2_000, description="The reason, for the aud
 NeededWhy = Annotated[str, Meta(min_length=1, max_length=2_000, description="The reason, for the audit log.")]
 Owner = Annotated[str, Meta(min_length=1, max_length=100, description="A recipient's name.")]
 Url = Annotated[str, Meta(max_length=1_100, pattern="^https?://", description="Where the answer stands, if in public.")]
+Parent = Annotated[str, Meta(min_length=1, max_length=32, description="The id of the incident that it is a part of.")]
 Minutes = Annotated[float, Meta(ge=0, le=7 * 1_440, description="For how long; 0 lifts the silence.")]
 
 
@@ -61,7 +62,22 @@ class Silence(Struct, frozen=True, forbid_unknown_fields=True):
     by: Who = ""
 
 
-Body = Ack | Assign | Answer | Resolve | Dismiss | Silence
+class Link(Struct, frozen=True, forbid_unknown_fields=True):
+    """It is a part of another incident, which speaks for it from now on."""
+
+    parent: Parent
+    by: Who = ""
+    why: Why = ""
+
+
+class Unlink(Struct, frozen=True, forbid_unknown_fields=True):
+    """It stands for itself again."""
+
+    by: Who = ""
+    why: Why = ""
+
+
+Body = Ack | Assign | Answer | Resolve | Dismiss | Silence | Link | Unlink
 BODIES: dict[Verb, type[Struct]] = {
     "ack": Ack,
     "assign": Assign,
@@ -69,6 +85,8 @@ BODIES: dict[Verb, type[Struct]] = {
     "resolve": Resolve,
     "dismiss": Dismiss,
     "silence": Silence,
+    "link": Link,
+    "unlink": Unlink,
 }
 
 
@@ -120,4 +138,5 @@ def wish_of(verb: Verb, body: Any, by: str) -> Wish:
         owner=getattr(body, "owner", None),
         url=getattr(body, "url", None),
         for_s=None if minutes is None else 60.0 * minutes,
+        parent=getattr(body, "parent", None),
     )

@@ -125,7 +125,9 @@ class BrandJudge:
         view = umbrella_view(state, kept.story, sum_of_it, found)
         words = partial(in_words, state, of=found)
         self._judge(view, kept, changes, watch_only=watch_only, since=since, words=words)
-        if kept.standing:
+        if not kept.standing:
+            kept.linked = []
+        else:
             kept.cause = sum_of_it.cause if len(sum_of_it.brands) > 1 else kept.cause
             for member in found:
                 if member.story not in kept.linked and member.told and not state.hushed:

@@ -11,14 +11,14 @@ from monitor.incident.types import Incident, incident_id
 
 
 def from_decision(
-    incident: Incident | None, decision: Decision, view: StoryView, at: float
+    incident: Incident | None, decision: Decision, view: StoryView, at: float, parent: str | None = None
 ) -> Opened | Raised | Lowered | Resolved | Reopened | None:
     """Return the event that a decision means for the story's incident as it stands, or None for no change.
 
     The rules do not know what people did meanwhile. What a person resolved is reopened when the rules open or raise
     it again; what a person dismissed is left alone unless it becomes worse than it ever was. A story that has died
     down closes its incident, but one that somebody has acknowledged and not yet answered is only lowered: the
-    customer still waits.
+    customer still waits. `parent` is the incident that one opened now is a part of.
     """
     by = f"rule:{decision.rule}"
     match decision.action:
@@ -40,6 +40,7 @@ def from_decision(
                     rule=decision.rule,
                     rules=decision.rules,
                     route=decision.route,
+                    parent=parent,
                 )
             return _again(incident, decision, view, at)
         case "lower" | "close":

@@ -34,6 +34,7 @@ class Opened(_Event, frozen=True, kw_only=True, tag="opened"):
     rule: str
     rules: str = ""
     route: str = ""
+    parent: str | None = None
 
 
 class Raised(_Event, frozen=True, kw_only=True, tag="raised"):
@@ -106,6 +107,39 @@ class Merged(_Event, frozen=True, kw_only=True, tag="merged"):
     into: str | None = None
 
 
+class Linked(_Event, frozen=True, kw_only=True, tag="linked"):
+    """It is a part of the incident `parent`, which speaks for it from now on."""
+
+    parent: str
+
+
+class Unlinked(_Event, frozen=True, kw_only=True, tag="unlinked"):
+    """It stands for itself again."""
+
+
+class Joined(_Event, frozen=True, kw_only=True, tag="joined"):
+    """The incident `child` became a part of this one."""
+
+    child: str
+    brand: str = ""
+    headline: str = ""
+
+
+class Parted(_Event, frozen=True, kw_only=True, tag="parted"):
+    """The incident `child` is no part of this one any more."""
+
+    child: str
+
+
+class Spared(_Event, frozen=True, kw_only=True, tag="spared"):
+    """So many pages about the part `child` did not go out: this incident speaks for it. `about` is what happened."""
+
+    child: str
+    about: str
+    severity: Severity
+    pages: int
+
+
 class Overdue(_Event, frozen=True, kw_only=True, tag="overdue"):
     """A timer has run out: nobody acknowledged it, answered the customer or resolved it in time.
 
@@ -135,6 +169,11 @@ Event = (
     | Silenced
     | Crossed
     | Merged
+    | Linked
+    | Unlinked
+    | Joined
+    | Parted
+    | Spared
     | Overdue
     | Paged
 )

@@ -20,15 +20,20 @@ from monitor.incident.events import (
     Crossed,
     Dismissed,
     Event,
+    Joined,
+    Linked,
     Lowered,
     Merged,
     Opened,
     Overdue,
     Paged,
+    Parted,
     Raised,
     Reopened,
     Resolved,
     Silenced,
+    Spared,
+    Unlinked,
 )
 from monitor.incident.types import IllegalChange, Incident, State, TimerKind
 
@@ -84,6 +89,7 @@ def _open(incident: Incident | None, event: Opened) -> Incident:
         rules=event.rules,
         reason=event.why,
         route=event.route,
+        parent=event.parent,
         opened_at=event.at,
         updated_at=event.at,
     )
@@ -146,6 +152,8 @@ def _changes(now: Incident, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0
             return {"crossed_at": event.at}
         case Merged():
             return _merge(now, event)
+        case Linked() | Unlinked() | Joined() | Parted() | Spared():
+            return _related(now, event)
         case Overdue():
             return _overdue(now, event)
         case Paged():
@@ -208,6 +216,40 @@ def _merge(now: Incident, event: Merged) -> dict[str, Any]:
         raise IllegalChange("merged: an incident cannot go on as itself")
     ended = {"state": "resolved", "ended_at": event.at} if now.active else {}
     return {"story": event.story, "merged_into": event.into, **ended}
+
+
+def _related(now: Incident, event: Linked | Unlinked | Joined | Parted | Spared) -> dict[str, Any]:  # noqa: C901, PLR0912 -- one case each
+    """Put it below another incident, or another below it; there is one level."""
+    match event:
+        case Linked():
+            if now.merged_into:
+                raise IllegalChange(f"linked: it goes on as incident {now.merged_into}")
+            if now.parent == event.parent:
+                raise IllegalChange(f"linked: it is a part of {now.parent} already")
+            if now.children or event.parent == now.id:
+                raise IllegalChange("linked: it has parts of its own; link those, or unlink them first")
+            return {"parent": event.parent}
+        case Unlinked():
+            if now.parent is None:
+                raise IllegalChange("unlinked: it is no part of another incident")
+            return {"parent": None}
+        case Joined():
+            _need_active(now, event)
+            if now.parent is not None:
+                raise IllegalChange(f"joined: {now.id} is itself a part of {now.parent}; link to that one")
+            if event.child == now.id or event.child in now.children:
+                raise IllegalChange(f"joined: {event.child} is a part of it already")
+            return {"children": (*now.children, event.child)}
+        case Parted():
+            if event.child not in now.children:
+                raise IllegalChange(f"parted: {event.child} is no part of it")
+            return {"children": tuple(child for child in now.children if child != event.child)}
+        case Spared():
+            if event.child not in now.children:
+                raise IllegalChange(f"spared: {event.child} is no part of it")
+            return {}
+        case _:
+            assert_never(event)
 
 
 def _told(now: Incident, event: Paged) -> dict[str, Any]:

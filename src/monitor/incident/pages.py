@@ -18,6 +18,7 @@ from monitor.incident.events import (
     Raised,
     Reopened,
     Resolved,
+    Unlinked,
 )
 from monitor.incident.machine import apply
 from monitor.incident.types import Incident, Intent, Purpose
@@ -71,11 +72,15 @@ class Routes(Protocol):
 
 
 class Step(Struct, frozen=True):
-    """An incident's change with all that comes of it: append `events`, put `intents` into the outbox, together."""
+    """An incident's change with all that comes of it: append `events`, put `intents` into the outbox, together.
+
+    `spared` is how many pages do not go out because the incident that this one is a part of speaks for it.
+    """
 
     incident: Incident
     events: tuple[Event, ...]
     intents: tuple[Intent, ...]
+    spared: int = 0
 
 
 def pages_for(before: Incident | None, event: Event, after: Incident, routes: Routes) -> tuple[Intent, ...]:
@@ -90,12 +95,13 @@ def pages_for(before: Incident | None, event: Event, after: Incident, routes: Ro
     - Over (resolved, dismissed, or merged into another incident): a `notice` to those who were paged in this cycle,
       except the one who ended it.
     - Given to somebody by somebody else: a `notice` to the new owner.
+    - Unlinked, and nobody was told of it in this cycle: as opened.
     - Everything else: nothing. While an incident is silenced nothing goes out but notices and hand-overs.
     """
     return _pages_for(before, event, after, routes)[0]
 
 
-def _pages_for(
+def _pages_for(  # noqa: C901 -- one case per event
     before: Incident | None, event: Event, after: Incident, routes: Routes
 ) -> tuple[tuple[Intent, ...], str]:
     """Return the pages, and what is to be said of levels that were skipped."""
@@ -126,6 +132,9 @@ def _pages_for(
             rung = Rung(tuple(pair for pair in dict.fromkeys(paged) if pair[0] != event.by))
         case Assigned():
             purpose, round_ = "notice", after.version
+        case Unlinked() if after.active and not after.told:  # nobody was told of it while another spoke for it
+            purpose, round_ = _purpose(after, "first"), 0
+            rung = _audience(after, 0, event.at, routes)
         case _:
             return (), ""
     if after.silenced(event.at) and purpose not in {"notice", "handover"}:
@@ -140,19 +149,26 @@ def _pages_for(
     return tuple(intent for intent in intents if intent.key not in told), said
 
 
-def advance(incident: Incident | None, event: Event, routes: Routes) -> Step:
+def advance(incident: Incident | None, event: Event, routes: Routes, parent: Incident | None = None) -> Step:
     """Apply an event and decide its pages; who is paged becomes an event of its own, so that the log tells it.
+
+    While `parent`, the incident that it is a part of, speaks for it, only hand-overs and the notice to a new owner go
+    out; the rest is counted as spared.
 
     Raises:
         IllegalChange: as `apply`.
     """
     after = apply(incident, event)
     intents, said = _pages_for(incident, event, after, routes)
+    spared = 0
+    if parent is not None and after.parent == parent.id and parent.speaks_for(after):
+        kept = intents if isinstance(event, Assigned) else ()
+        intents, spared = kept, len(intents) - len(kept)
     if not intents:
-        return Step(after, (event,), ())
+        return Step(after, (event,), (), spared)
     why = f"{said}; {event.why}" if said and event.why else said or event.why
     paged = Paged(at=event.at, by="routes", why=why, pages=intents)
-    return Step(apply(after, paged), (event, paged), intents)
+    return Step(apply(after, paged), (event, paged), intents, spared)
 
 
 def _purpose(incident: Incident, purpose: Purpose) -> Purpose:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from monitor.escalation.types import Kind, Severity
+from monitor.escalation.types import Kind, Severity, rank
 
 State = Literal["open", "acknowledged", "answered", "resolved", "dismissed"]
 ACTIVE: frozenset[State] = frozenset({"open", "acknowledged", "answered"})
@@ -55,6 +55,9 @@ class Incident(Struct, frozen=True, kw_only=True):
     `route` is the route that the rule asks for, if any. The ladder's state, of this cycle: `rung_at` is when it was
     begun (by a page, or anew by a raise), `step` how far it is (0: the first page), `overdue` which timers ran out:
     (timer, round, when).
+
+    `parent` is the incident that it is a part of: while that one is active and no less severe, it speaks for this one.
+    `children` are the parts of it. A part has no parts of its own.
     """
 
     id: str
@@ -89,11 +92,17 @@ class Incident(Struct, frozen=True, kw_only=True):
     rung_at: float | None = None
     step: int = 0
     overdue: tuple[tuple[TimerKind, int, float], ...] = ()
+    parent: str | None = None
+    children: tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:
         """Whether somebody still has to do something."""
         return self.state in ACTIVE
+
+    def speaks_for(self, child: Incident) -> bool:
+        """Return whether nobody is to be paged about a part of it: it is active, and no less severe."""
+        return self.active and rank(self.severity) >= rank(child.severity)
 
     def silenced(self, at: float) -> bool:
         """Return whether nobody is to be paged about it at `at`; a crisis cannot be silenced."""

@@ -8,10 +8,20 @@ from typing import Literal, assert_never, get_args
 
 from msgspec import Struct
 
-from monitor.incident.events import Acknowledged, Answered, Assigned, Dismissed, Event, Resolved, Silenced
+from monitor.incident.events import (
+    Acknowledged,
+    Answered,
+    Assigned,
+    Dismissed,
+    Event,
+    Linked,
+    Resolved,
+    Silenced,
+    Unlinked,
+)
 from monitor.incident.types import IllegalChange
 
-Verb = Literal["ack", "assign", "answer", "resolve", "dismiss", "silence"]
+Verb = Literal["ack", "assign", "answer", "resolve", "dismiss", "silence", "link", "unlink"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
 MAX_WHY = 2_000
@@ -24,10 +34,14 @@ _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _LASTS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
 _URL = re.compile(r"https?://[\x21-\x7e]{1,1000}", re.IGNORECASE)
 _MAX_NAME = 100
+_ID = re.compile(r"[\x21-\x7e]{1,32}")
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """What a person wants done. `owner` is for `assign`, `url` for `answer`, `for_s` (seconds) for `silence`."""
+    """What a person wants done.
+
+    `owner` is for `assign`, `url` for `answer`, `for_s` (seconds) for `silence`, `parent` (an incident) for `link`.
+    """
 
     verb: Verb
     by: str
@@ -35,9 +49,10 @@ class Wish(Struct, frozen=True, kw_only=True):
     owner: str | None = None
     url: str | None = None
     for_s: float | None = None
+    parent: str | None = None
 
 
-def event_of(wish: Wish, at: float) -> Event:
+def event_of(wish: Wish, at: float) -> Event:  # noqa: C901, PLR0911, PLR0912 -- one way out per verb
     """Return the event that a wish means at `at`.
 
     Raises:
@@ -66,6 +81,13 @@ def event_of(wish: Wish, at: float) -> Event:
             return Dismissed(at=at, by=by, why=why)
         case "silence":
             return _silence(wish, by, why, at)
+        case "link":
+            parent = (wish.parent or "").strip()
+            if not _ID.fullmatch(parent):
+                raise IllegalChange("linked: say which incident it is a part of, by its id")
+            return Linked(at=at, by=by, why=why, parent=parent)
+        case "unlink":
+            return Unlinked(at=at, by=by, why=why)
         case _:
             assert_never(wish.verb)
 

@@ -24,6 +24,7 @@ OVER = frozenset({"resolved", "dismissed", "merged"})
 MANY = frozenset({"backlog", "digest"})
 _STATES = frozenset({"acknowledged", "answered"})
 _SHORT_QUOTE = 140
+_PARTS = 3
 _PLAIN_READER = Reader()
 
 
@@ -163,13 +164,14 @@ def _story(page: Page, reader: Reader) -> list[Part]:
         "mood": Part("mood", say(reader, "mood"), _mood(facts.get("mood"), reader), 4, 1),
         "seen": Part("seen", say(reader, "seen"), _seen(facts, reader), 2),
         "owner": Part("owner", say(reader, "owner"), _owner(facts, reader), 9),
+        "related": Part("related", say(reader, "related"), _related(facts.get("related"), reader), 5),
         "incident": Part("incident", say(reader, "incident"), _incident(facts, reader), 1),
     }
     quotes = [_quote(quote, reader) for quote in facts.get("quotes", ())]
     order = {
-        "operations": ("why", "forecast", "sure", "cause", "quotes", "seen", "owner", "incident"),
-        "pr": ("why", "mood", "quotes", "do", "owner", "forecast", "sure", "cause", "seen", "incident"),
-        "manager": ("why", "do", "cause", "quotes", "owner", "sure", "incident"),
+        "operations": ("why", "forecast", "sure", "cause", "quotes", "seen", "related", "owner", "incident"),
+        "pr": ("why", "mood", "quotes", "do", "owner", "forecast", "sure", "cause", "seen", "related", "incident"),
+        "manager": ("why", "do", "cause", "quotes", "related", "owner", "sure", "incident"),
     }[reader.role]
     parts: list[Part] = []
     for name in order:
@@ -318,6 +320,17 @@ def _owner(facts: dict[str, Any], reader: Reader) -> str:
     said = _times(answers, reader) if answers else say(reader, "not_answered")
     due = f"; {say(reader, 'due', at=clock(facts['deadline'], reader.zone))}" if facts.get("deadline") else ""
     return f"{owner}{due}; {said}"
+
+
+def _related(related: dict[str, Any] | None, reader: Reader) -> str:
+    """Return what belongs together with it: the incident that it is a part of, or its own parts."""
+    if related is None:
+        return ""
+    if related["parent"]:
+        return say(reader, "part_of", id=related["parent"])
+    parts = [f"{part['brand']}: {part['headline']}" for part in related["parts"][:_PARTS]]
+    more = related["number"] - len(parts)
+    return "; ".join(parts + ([say(reader, "more", n=more)] if more > 0 else []))
 
 
 def _times(answers: int, reader: Reader) -> str:

@@ -6,7 +6,7 @@ null; times are UTC in ISO 8601.
 
 Top level: version, about, severity, brand, umbrella, kind, headline, reason, how_sure, cause, owner, deadline,
 decided_at, first_at, last_at, own_replies, sources, quotes (role, text, author, followers, published_at, url), mood,
-numbers, forecast, wave, budget, together, incident. What is not known is null or an empty list.
+numbers, forecast, wave, budget, together, related, incident. What is not known is null or an empty list.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.escalation.types import Decision, Quote, StoryView
     from monitor.incident.types import Incident, Intent
 
-About = Literal["opened", "raised", "reopened", "resolved", "dismissed", "merged", "overdue", "assigned"]
+About = Literal["opened", "raised", "reopened", "resolved", "dismissed", "merged", "overdue", "assigned", "linked"]
 ROLES = ("biggest", "first", "latest")
 _MAX_HEADLINE = 200
 _MAX_QUOTE = 280
@@ -76,6 +76,7 @@ def build_facts(
         "wave": None,
         "budget": None,
         "together": None,
+        "related": None,
         "incident": {
             "id": incident.id,
             "state": incident.state,

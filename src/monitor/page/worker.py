@@ -266,7 +266,13 @@ class _Active:
 
     async def active_incidents(self, severities: Sequence[str]) -> list[Incident]:
         found = await self._store.run(lambda: self._incidents.all(active=True))
-        return [incident for incident in found if incident.severity in severities]
+        active = {incident.id: incident for incident in found}
+        return [
+            incident
+            for incident in found
+            if incident.severity in severities
+            and (incident.parent not in active or not active[incident.parent].speaks_for(incident))
+        ]
 
 
 class PageMeter:

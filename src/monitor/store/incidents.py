@@ -6,27 +6,46 @@ what a person did meanwhile is never overwritten. People's changes go the same w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 from sqlalchemy import func, insert, or_, select, update
 
 from monitor.clock import WallClock
+from monitor.engine.changes import Act, Crossing, Link, Merge
 from monitor.escalation.types import rank
 from monitor.incident import (
     ACTIVE,
     IllegalChange,
     Incident,
     advance,
+    apply,
     crossing,
     decode,
     encode,
     from_decision,
+    incident_id,
     merging,
     next_timer,
     overdue,
 )
-from monitor.incident.events import Assigned, Crossed, Dismissed, Merged, Opened, Overdue, Raised, Reopened
+from monitor.incident.events import (
+    Assigned,
+    Crossed,
+    Dismissed,
+    Joined,
+    Linked,
+    Merged,
+    Opened,
+    Overdue,
+    Parted,
+    Raised,
+    Reopened,
+    Resolved,
+    Spared,
+    Unlinked,
+)
 from monitor.mention.text import safe
 from monitor.page.backlog import merge_backlog
 from monitor.page.facts import build_facts, iso, outgoing
@@ -40,7 +59,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from monitor.clock import Clock
-    from monitor.engine.changes import Act, Crossing, Merge
     from monitor.incident import Event, Plan, Routes
     from monitor.page.facts import About
     from monitor.store.database import Store
@@ -52,6 +70,9 @@ BACKLOG_LOCK = 7_225_001
 """PostgreSQL's advisory lock for whoever looks for a page about a backlog to join. SQLite has one writer anyway."""
 
 TRIES = 5
+MOST_PARTS = 20
+"""Parts of an incident that its pages name at most."""
+
 MAX_REASON = 500
 COPIED = (
     "key", "incident", "umbrella", "brand", "severity", "purpose", "recipient", "channel", "decided_at", "created_at",
@@ -74,22 +95,46 @@ class IncidentWriter:
         self._routes = routes
         self._now = WallClock().now() if now is None else now
 
+    def carry_out(self, happened: Act | Merge | Crossing | Link) -> None:
+        """Carry out what a batch brought about."""
+        match happened:
+            case Act():
+                self.act(happened)
+            case Merge():
+                self.merge(happened)
+            case Crossing():
+                self.crossed(happened)
+            case Link():
+                self.link(happened)
+            case _:
+                assert_never(happened)
+
     def act(self, act: Act) -> None:
         """Carry a decision of the rules out."""
         view = act.view
         current = self.of_story(view.umbrella, view.story)
-        event = from_decision(current, act.decision, view, act.at)
+        above = incident_id(view.umbrella, act.parent) if act.parent is not None and current is None else None
+        parent = self._parent(above or (current.parent if current is not None else None))
+        if parent is None or not parent.active or parent.parent is not None:
+            above = None
+        event = from_decision(current, act.decision, view, act.at, above)
         facts: dict[str, Any] | None = None
         if event is not None:
             try:
-                step = advance(current, event, self._routes)
+                step = advance(current, event, self._routes, parent)
             except IllegalChange:
                 return  # a person was faster: their change stands
             facts = build_facts(step.incident, about=_about(event), at=act.at, view=view, decision=act.decision)
             facts["deadline"] = self._deadline(step.incident)
             if act.trace is not None:
                 facts["trace"] = act.trace
+            facts["related"] = self._related(step.incident)
             self._append(current, step.incident, step.events, facts)
+            if above is not None and parent is not None:
+                parent = self._note(parent, _joined(step.incident, act.at, "rules", act.decision.reason))
+            self._spare(parent, step.incident, event, step.spared)
+            if isinstance(event, Resolved):
+                self._let_go_of(step.incident, event)
             pages = outgoing(step.intents, step.incident, facts, decided_at=act.at, created_at=self._now)
             if act.backlog_since is None:
                 self._queue(pages)
@@ -113,8 +158,20 @@ class IncidentWriter:
         other = self.of_story(happened.umbrella, happened.into)
         for who, event in merging(swallowed, other, happened.into, happened.at):
             current = self.by_id(who.id)
-            if current is not None:
-                self._change(current, event)
+            if current is None:
+                continue
+            self._change(current, event)
+            if isinstance(event, Merged) and event.into is not None:
+                self._move(current, event.into, happened.at)
+
+    def link(self, happened: Link) -> None:
+        """Put a story's incident below another story's."""
+        child = self.of_story(happened.umbrella, happened.child)
+        parent = self.of_story(happened.umbrella, happened.parent)
+        if child is None or parent is None or not child.active or child.parent == parent.id:
+            return
+        with contextlib.suppress(IllegalChange):  # a person has put it elsewhere, or has ended the other
+            self._change(child, Linked(at=happened.at, by="rules", why=happened.why, parent=parent.id))
 
     def change(self, current: Incident, event: Event) -> Incident:
         """Append one event; returns the incident after it.
@@ -144,11 +201,20 @@ class IncidentWriter:
         return max(incidents, key=lambda found: (found.active, found.merged_into is None), default=None)
 
     def _change(self, current: Incident, event: Event) -> Incident:
-        step = advance(current, event, self._routes)
+        parent = self._parent(current.parent)
+        if isinstance(event, Linked):
+            parent = self._join(current, event, parent)
+        if isinstance(event, Unlinked) and parent is not None:
+            parent = self._note(parent, Parted(at=event.at, by=event.by, why=event.why, child=current.id))
+        if isinstance(event, Resolved | Dismissed):
+            current = self._end_parts(current, event)
+        step = advance(current, event, self._routes, parent)
         self._append(current, step.incident, step.events, None)
+        self._spare(parent, step.incident, event, step.spared)
         if step.intents:
             facts = build_facts(step.incident, about=_about(event), at=event.at)
             facts["deadline"] = self._deadline(step.incident)
+            facts["related"] = self._related(step.incident)
             if isinstance(event, Overdue | Assigned):
                 said = step.events[-1].why
                 facts["reason"] = safe(f"{said[:1].upper()}{said[1:]}. {facts['reason']}", MAX_REASON)
@@ -156,6 +222,85 @@ class IncidentWriter:
             story = {name: known[name] for name in STORY_FACTS if name in known}
             self._queue(outgoing(step.intents, step.incident, facts | story, decided_at=event.at, created_at=self._now))
         return step.incident
+
+    # -- incidents that belong together
+
+    def _parent(self, incident: str | None) -> Incident | None:
+        return None if incident is None else self.by_id(incident)
+
+    def _note(self, incident: Incident, event: Event) -> Incident:
+        """Append an event that nobody is paged about."""
+        step = advance(incident, event, self._routes)
+        self._append(incident, step.incident, step.events, None)
+        return step.incident
+
+    def _join(self, child: Incident, event: Linked, before: Incident | None) -> Incident:
+        """Put an incident on the list of another's parts; nothing is written unless both sides allow it."""
+        apply(child, event)
+        parent = self._parent(event.parent)
+        if parent is None:
+            raise IllegalChange(f"linked: there is no incident {safe(event.parent, 40)!r}")
+        if parent.umbrella != child.umbrella:
+            raise IllegalChange(f"linked: {parent.id} is about {parent.umbrella}, not about {child.umbrella}")
+        joined = _joined(child, event.at, event.by, event.why)
+        apply(parent, joined)
+        if before is not None:  # it leaves the one for the other
+            self._note(before, Parted(at=event.at, by=event.by, why=event.why, child=child.id))
+        return self._note(parent, joined)
+
+    def _spare(self, parent: Incident | None, child: Incident, event: Event, pages: int) -> None:
+        """Tell the incident that speaks for a part what nobody was paged about."""
+        if parent is not None and pages:
+            about, why = _about(event), event.why
+            spared = Spared(
+                at=event.at, by=event.by, why=why, child=child.id, about=about, severity=child.severity, pages=pages
+            )
+            self._note(parent, spared)
+
+    def _end_parts(self, current: Incident, event: Resolved | Dismissed) -> Incident:
+        """End the parts of what a person ends; their pages are spared, for it speaks for them until its own end."""
+        for name in current.children:
+            child = self.by_id(name)
+            if child is not None and child.active and child.parent == current.id:
+                why = f"with {current.id}" + (f": {event.why}" if event.why else "")
+                self._change(child, msgspec.structs.replace(event, why=why))
+        return self.by_id(current.id) or current
+
+    def _let_go_of(self, ended: Incident, event: Resolved) -> None:
+        """Let the parts of what the rules ended stand for themselves again."""
+        for name in ended.children:
+            child = self.by_id(name)
+            if child is not None and child.active and child.parent == ended.id:
+                self._change(child, Unlinked(at=event.at, by=event.by, why=f"{ended.id} is over"))
+
+    def _move(self, swallowed: Incident, into: str, at: float) -> None:
+        """Take the parts of an incident that was merged into another along."""
+        other = self.by_id(into)
+        for name in swallowed.children if other is not None and other.parent is None else ():
+            child = self.by_id(name)
+            if child is not None and child.active and child.id != into and child.parent == swallowed.id:
+                with contextlib.suppress(IllegalChange):
+                    self._change(child, Linked(at=at, by="story", why=f"{swallowed.id} goes on as {into}", parent=into))
+
+    def _related(self, incident: Incident) -> dict[str, Any] | None:
+        """Return what a page says of the incidents that this one belongs together with."""
+        if incident.parent is None and not incident.children:
+            return None
+        parts = [self.by_id(name) for name in incident.children[-MOST_PARTS:]]
+        return {
+            "parent": incident.parent,
+            "parts": [
+                {
+                    "incident": one.id,
+                    "brand": one.brand,
+                    "severity": one.severity,
+                    "headline": safe(one.headline, 200),
+                }
+                for one in parts
+                if one is not None and one.active
+            ],
+            "number": len(incident.children),
+        }
 
     def run_out(self, incident: str, at: float) -> Incident | None:
         """Let the incident's timer run out if it is due at `at` (event time); None if it is not, or not any more."""
@@ -477,7 +622,13 @@ _ABOUT: dict[type[Event], About] = {
     Merged: "merged",
     Overdue: "overdue",
     Assigned: "assigned",
+    Linked: "linked",
+    Unlinked: "opened",
 }
+
+
+def _joined(child: Incident, at: float, by: str, why: str) -> Joined:
+    return Joined(at=at, by=by, why=why, child=child.id, brand=child.brand, headline=child.headline)
 
 
 def _about(event: Event) -> About:

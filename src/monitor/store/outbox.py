@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from monitor.incident import Incident
     from monitor.page.budget import Budget
     from monitor.page.outbox import Next
     from monitor.page.types import Delivery
@@ -139,7 +140,7 @@ class OutboxStore:
                 standing.state if standing else "open",
                 standing.severity if standing else row.severity,
                 bool(told),
-                silenced=found.silenced_by if found is not None and found.silenced(now) else None,
+                silenced=_silenced(connection, found, now),
                 thread=thread_of(connection, row),
             )
             if self._budget is not None and not_needed(_page(row), now_stands) is None:
@@ -278,6 +279,18 @@ class OutboxStore:
             return Depth(int(unsettled), oldest)
 
         return await self._store.run(work)
+
+
+def _silenced(connection: Connection, found: Incident | None, now: float) -> str | None:
+    """Return who silenced an incident: a person, or the incident that it is a part of."""
+    if found is None:
+        return None
+    if found.silenced(now):
+        return found.silenced_by
+    if found.parent is None:
+        return None
+    body = connection.scalar(select(incident.c.body).where(incident.c.id == found.parent))
+    return f"incident {found.parent}" if body and unpack(body).speaks_for(found) else None
 
 
 def _receipt(row: Row[Any], delivery: Delivery, now: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.clock import WallClock
-from monitor.engine.changes import Act, Crossing, Merge, SeenRow, StoryRow, TideRow
+from monitor.engine.changes import SeenRow, StoryRow, TideRow
 from monitor.store.account import found
 from monitor.store.bulk import Lookup, Upsert
 from monitor.store.incidents import IncidentWriter
@@ -182,12 +182,7 @@ class WatchStore:
             )
         writer = IncidentWriter(connection, self._routes, self._clock.now())
         for happened in changes.events:
-            if isinstance(happened, Act):
-                writer.act(happened)
-            elif isinstance(happened, Merge):
-                writer.merge(happened)
-            elif isinstance(happened, Crossing):
-                writer.crossed(happened)
+            writer.carry_out(happened)
         self._remember_shadows(connection, changes)
         if changes.purge_before is not None:
             self._purge(connection, partition, changes.purge_before)
