@@ -18,7 +18,7 @@ from monitor.store.tables import incident, mirror
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from monitor.store.database import Store
 
@@ -76,14 +76,13 @@ class MirrorStore:
         await self._store.run_retrying(work)
 
 
-def thread_of(connection: Connection, page: Row[Any]) -> str | None:
-    """Return the receipt of the first page of this page's lane in the incident's cycle, if its channel gives any."""
-    known = connection.execute(select(mirror.c.thread, mirror.c.cycle).where(_lane(page))).one_or_none()
-    told = (page.facts or {}).get("incident") or {}
-    return known.thread if known is not None and known.cycle == told.get("cycle") else None
+def cycle_of(facts: dict[str, Any] | None) -> int | None:
+    """Return the incident's cycle that a page is of, by its facts; None if it is about many."""
+    cycle = ((facts or {}).get("incident") or {}).get("cycle")
+    return None if cycle is None else int(cycle)
 
 
-def note(connection: Connection, page: Row[Any], receipt: str) -> None:
+def note(connection: Connection, page: Any, receipt: str) -> None:
     """Keep what a page's channel answered, if the page is about one incident."""
     told = (page.facts or {}).get("incident") or {}
     if "version" not in told:
@@ -105,7 +104,7 @@ def note(connection: Connection, page: Row[Any], receipt: str) -> None:
         connection.execute(update(mirror).where(_lane(page)).values(cycle=cycle, thread=receipt[:255], version=version))
 
 
-def _lane(page: Row[Any]) -> Any:
+def _lane(page: Any) -> Any:
     return and_(
         mirror.c.incident == page.incident, mirror.c.recipient == page.recipient, mirror.c.channel == page.channel
     )

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
 from sqlalchemy import and_, exists, func, insert, not_, or_, select, tuple_, update
 
-from monitor.page.outbox import Depth, Reclaimed, Standing
-from monitor.page.policy import not_needed
+from monitor.page.outbox import Depth, Reclaimed
 from monitor.page.types import COLUMNS, Page
 from monitor.store.gather import Gather
-from monitor.store.incidents import unpack
-from monitor.store.mirror import note, thread_of
-from monitor.store.spare import hold, put
-from monitor.store.tables import incident, outbox, partition_state, receipt
+from monitor.store.spare import put
+from monitor.store.tables import outbox, partition_state, receipt
+from monitor.store.tries import Begin, Finish, Try, write
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection, Row
 
-    from monitor.incident import Incident
     from monitor.page.budget import Budget
-    from monitor.page.outbox import Next
+    from monitor.page.outbox import Next, Standing
     from monitor.page.types import Delivery
     from monitor.store.database import Store
 
@@ -37,13 +33,14 @@ BACKLOG_LAG_S = 300.0
 class OutboxStore:
     """Implements `monitor.page.outbox.Outbox`; every method is a short transaction on the store's thread.
 
-    What is begun and finished at the same moment shares one transaction.
+    What is begun and finished at the same moment shares one transaction, and its statements: see `store.tries`.
     """
 
     def __init__(self, store: Store, *, patience_s: float = 30.0, budget: Budget | None = None) -> None:
         self._store = store
-        self._budget = budget
-        self._gather = Gather(store, patience_s=patience_s)
+        self._gather = Gather[Try, Any](
+            store, lambda connection, tries: write(connection, tries, budget), patience_s=patience_s
+        )
         self._patience_s = patience_s
 
     async def claim(
@@ -114,82 +111,15 @@ class OutboxStore:
 
     async def begin(self, key: str, owner: str, now: float, lease_s: float, *, exactly_once: bool) -> Standing | None:
         """Note that `owner` is about to send this page."""
-
-        def work(connection: Connection) -> Standing | None:
-            row = connection.execute(select(outbox).where(outbox.c.key == key).with_for_update()).one_or_none()
-            if row is None or row.settled or row.lease_owner != owner or (row.lease_until or 0.0) <= now:
-                return None
-            if row.status not in {"leased", "sending"}:
-                return None
-            standing = connection.execute(
-                select(incident.c.state, incident.c.severity, incident.c.body).where(incident.c.id == row.incident)
-            ).one_or_none()
-            found = unpack(standing.body) if standing and standing.body else None
-            told = connection.scalar(
-                select(
-                    exists().where(
-                        outbox.c.incident == row.incident,
-                        outbox.c.recipient == row.recipient,
-                        outbox.c.channel == row.channel,
-                        outbox.c.sequence < row.sequence,
-                        outbox.c.status.in_(["accepted", "in_doubt"]),
-                    )
-                )
-            )
-            now_stands = Standing(
-                standing.state if standing else "open",
-                standing.severity if standing else row.severity,
-                bool(told),
-                silenced=_silenced(connection, found, now),
-                thread=thread_of(connection, row),
-            )
-            if self._budget is not None and not_needed(_page(row), now_stands) is None:
-                until = hold(connection, row, now, self._budget)
-                if until is not None:
-                    return structs.replace(now_stands, held_until=until)
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.number == row.number)
-                .values(
-                    status="leased" if exactly_once else "sending",
-                    lease_until=now + lease_s,
-                    attempts=outbox.c.attempts + 1,
-                )
-            )
-            return now_stands
-
-        return await self._gather.run(work)
+        standing: Standing | None = await self._gather.run(Begin(key, owner, now, lease_s, exactly_once))
+        return standing
 
     async def finish(
         self, key: str, owner: str, delivery: Delivery, now: float, *, status: Next, next_try_at: float | None = None
     ) -> bool:
         """Write the receipt of one try and move the page on."""
-
-        def work(connection: Connection) -> bool:
-            row = connection.execute(select(outbox).where(outbox.c.key == key).with_for_update()).one_or_none()
-            if row is None:
-                return False
-            connection.execute(insert(receipt).values(**_receipt(row, delivery, now)))
-            held = row.lease_owner == owner and row.status in {"leased", "sending"}
-            if row.settled or not (held or status == "accepted"):
-                return False
-            if status == "waiting":
-                values: dict[str, Any] = {"status": "waiting", "next_try_at": next_try_at}
-                if delivery.outcome == "in_doubt":
-                    values["may_be_repeat"] = True
-            else:
-                values = {"status": status, "settled": True}
-                if status == "accepted" and delivery.receipt:
-                    note(connection, row, delivery.receipt)
-                connection.execute(
-                    update(outbox).where(outbox.c.grouped_in == key, outbox.c.status == "grouped").values(status=status)
-                )
-            connection.execute(
-                update(outbox).where(outbox.c.number == row.number).values(**values, lease_owner=None, lease_until=None)
-            )
-            return True
-
-        return await self._gather.run(work)
+        moved: bool = await self._gather.run(Finish(key, owner, delivery, now, status, next_try_at))
+        return moved
 
     async def put(self, pages: Sequence[Page]) -> int:
         """Add pages, each at the end of its lane; return how many were not there already."""
@@ -279,29 +209,6 @@ class OutboxStore:
             return Depth(int(unsettled), oldest)
 
         return await self._store.run(work)
-
-
-def _silenced(connection: Connection, found: Incident | None, now: float) -> str | None:
-    """Return who silenced an incident: a person, or the incident that it is a part of."""
-    if found is None:
-        return None
-    if found.silenced(now):
-        return found.silenced_by
-    if found.parent is None:
-        return None
-    body = connection.scalar(select(incident.c.body).where(incident.c.id == found.parent))
-    return f"incident {found.parent}" if body and unpack(body).speaks_for(found) else None
-
-
-def _receipt(row: Row[Any], delivery: Delivery, now: float) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "attempt": row.attempts,
-        "at": now,
-        "outcome": delivery.outcome,
-        "detail": delivery.detail[:500],
-        "receipt": delivery.receipt,
-    }
 
 
 def _page(row: Row[Any]) -> Page:
