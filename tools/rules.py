@@ -276,6 +276,24 @@ ALERTS: list[Alert] = [
         "{{ $value }} times {{ $labels.error }} in 15 minutes.",
     ),
     Alert(
+        "MonitorReloadRefused",
+        "max by (job) (monitor_reload_refused) > 0",
+        "5m",
+        "ticket",
+        "{{ $labels.job }} refuses the files of rules, rota or brands",
+        "The files as they stand now cannot be used, so the ones before go on to count: who changed them believes "
+        "otherwise, and a worker that starts anew will not start.",
+    ),
+    Alert(
+        "MonitorRuleErrors",
+        "sum by (rule) (increase(monitor_rule_errors_total[[[15m]]])) > 10",
+        "5m",
+        "ticket",
+        "The rule {{ $labels.rule }} cannot be evaluated",
+        "{{ $value }} times in 15 minutes its condition failed, by a division by zero or a name that a story does not "
+        "have. It keeps what it said before: it opens nothing new.",
+    ),
+    Alert(
         "MonitorFalseAlarms",
         'max(increase(monitor_incident_events_total{kind="dismissed"}[[[7d]]]))\n'
         '  / max(increase(monitor_incident_events_total{kind="opened"}[[[7d]]])) > 0.5\n'

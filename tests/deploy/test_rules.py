@@ -44,6 +44,9 @@ HEALTHY = {
     'monitor_dispatch_errors_total{job="monitor-dispatch",error="OperationalError"}': "0x400",
     'monitor_readings_unreadable_total{job="monitor-watch"}': "0x400",
     'monitor_model_seconds_sum{job="monitor-score",instance="score-0"}': "0+20x400",
+    'monitor_reload_refused{job="monitor-dispatch",instance="dispatch-0"}': "0x400",
+    'monitor_reloads_total{job="monitor-dispatch",outcome="loaded"}': "0+0.1x400",
+    'monitor_rule_errors_total{job="monitor-watch",rule="mine"}': "0x400",
     'monitor_incident_events_total{job="monitor-dispatch",kind="opened"}': "0+0.5x400",
     'monitor_incident_events_total{job="monitor-dispatch",kind="dismissed"}': "0+0.02x400",
     'monitor_lead_time_seconds_bucket{job="monitor-dispatch",le="900.0"}': "0+0.02x400",
@@ -124,6 +127,8 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, str] | None]] = {
         {'monitor_dispatch_errors_total{job="monitor-dispatch",error="KeyError"}': "0+1x60"},
         {'monitor_dispatch_errors_total{job="monitor-dispatch",error="KeyError"}': "0x5 9x60"},
     ),
+    "MonitorReloadRefused": ("15m", {_named("reload_refused"): "0x5 1x60"}, {_named("reload_refused"): "0x5 1 1 0x60"}),
+    "MonitorRuleErrors": ("30m", {_named("rule_errors"): "0+1x60"}, {_named("rule_errors"): "0x5 9x60"}),
     "MonitorFalseAlarms": (
         "90m",
         {_named("incident_events", "dismissed"): "0+0.3x400"},

@@ -1,11 +1,11 @@
 """Rules, rota and brands are taken up again when their files change: as a whole or not at all."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
 from monitor.config import REFUSED, Reloader, Settings, escalation_of, follow, live
+from monitor.telemetry.metrics import Metrics
 
 BRANDS = "brands: [{id: aurora, name: Aurora}]\n"
 RULES = "rules: [{name: going-viral, brands: [aurora], hold: 5m}]\n"
@@ -77,8 +77,12 @@ def test_a_file_that_is_gone_is_refused_and_a_calendar_is_looked_at_too(settings
 
 async def test_a_worker_follows_the_files_and_counts_what_it_refused(settings, monkeypatch):
     monkeypatch.setattr(live, "RELOAD_S", 0.01)
-    stop, adopted, counted = asyncio.Event(), [], []
-    counter = SimpleNamespace(labels=lambda what: SimpleNamespace(inc=lambda: counted.append(what)))
+    stop, adopted = asyncio.Event(), []
+    meter = Metrics(process=False).reloads
+
+    def counted():
+        outcomes = (meter.changes.labels(outcome)._value.get() for outcome in ("refused", "loaded"))
+        return (*outcomes, meter.standing._value.get())
 
     async def adopt(found):
         adopted.append(found.rules.version)
@@ -88,11 +92,11 @@ async def test_a_worker_follows_the_files_and_counts_what_it_refused(settings, m
             while not done():  # noqa: ASYNC110 -- what is waited for is counted in the code under test
                 await asyncio.sleep(0.01)
 
-    following = asyncio.create_task(follow(Reloader(settings, escalation_of(settings)), stop, adopt, counter))
+    following = asyncio.create_task(follow(Reloader(settings, escalation_of(settings)), stop, adopt, meter))
     settings.rules.write_text("rules: [")
-    await until(lambda: counted == ["refused"])
+    await until(lambda: counted() == (1, 0, 1))
     settings.rules.write_text(RULES.replace("5m", "7m"))
-    await until(lambda: counted == ["refused", "loaded"])
+    await until(lambda: counted() == (1, 1, 0))
     stop.set()
     await following
     assert adopted == [escalation_of(settings).rules.version]

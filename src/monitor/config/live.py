@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec import Struct
@@ -21,8 +21,6 @@ from monitor.oncall.oncallfile import OnCallFileError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from prometheus_client import Counter
 
     from monitor.config.settings import Settings
 
@@ -93,8 +91,16 @@ class Reloader:
         return digest.digest()
 
 
+class ReloadMeter(Protocol):
+    """Where reloads are counted."""
+
+    def count(self, *, loaded: bool) -> None:
+        """Count a change that was loaded or refused."""
+        ...
+
+
 async def follow(
-    reloader: Reloader, stop: asyncio.Event, adopt: Callable[[Escalation], Awaitable[None]], counter: Counter
+    reloader: Reloader, stop: asyncio.Event, adopt: Callable[[Escalation], Awaitable[None]], meter: ReloadMeter
 ) -> None:
     """Take up rules, rota and brands when their files change, until `stop`; what is refused is said, and left.
 
@@ -102,7 +108,7 @@ async def follow(
         reloader: looks at the files.
         stop: ends it.
         adopt: takes up what was read.
-        counter: counts with the label `loaded` or `refused`.
+        meter: counts what was loaded and what was refused.
     """
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
@@ -110,10 +116,10 @@ async def follow(
         try:
             found = await asyncio.to_thread(reloader.look)
         except REFUSED as error:
-            counter.labels("refused").inc()
+            meter.count(loaded=False)
             _log.error("reload_refused", problem=str(error))
             continue
         if found is not None:
             await adopt(found)
-            counter.labels("loaded").inc()
+            meter.count(loaded=True)
             _log.info("reloaded", rules=found.rules.version, brands=found.tree.version)

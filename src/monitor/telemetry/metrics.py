@@ -57,14 +57,9 @@ class Metrics:
         return ReadingMetrics(self.registry)
 
     @cached_property
-    def reloads(self) -> Counter:
+    def reloads(self) -> ReloadMetrics:
         """Changes of the files of rules, rota and brands."""
-        return Counter(
-            "monitor_reloads_total",
-            "Changes of the files of rules, rota and brands, by what became of them (loaded, refused).",
-            ["outcome"],
-            registry=self.registry,
-        )
+        return ReloadMetrics(self.registry)
 
     @cached_property
     def score(self) -> ScoreMetrics:
@@ -80,6 +75,28 @@ class Metrics:
     def pages(self) -> PageMetrics:
         """The dispatching worker's numbers."""
         return PageMetrics(self.registry)
+
+
+class ReloadMetrics:
+    """What became of changes of the files of rules, rota and brands."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.changes = Counter(
+            "monitor_reloads_total",
+            "Changes of the files of rules, rota and brands, by what became of them (loaded, refused).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.standing = Gauge(
+            "monitor_reload_refused",
+            "1 while the files as they are now are refused, and what was there before goes on to count.",
+            registry=registry,
+        )
+
+    def count(self, *, loaded: bool) -> None:
+        """Count a change."""
+        self.changes.labels("loaded" if loaded else "refused").inc()
+        self.standing.set(0 if loaded else 1)
 
 
 class ReadingMetrics:
