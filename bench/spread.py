@@ -1,15 +1,19 @@
 """`make bench-spread`: the forecast and the tide on public series beside their peers, and what both cost.
 
-    python bench/spread.py [--shared ../shared] [--out DIR] [--cost-only] [--quick]
+    python bench/spread.py [--shared ../shared] [--out DIR] [--held-out DIR] [--cost-only] [--quick]
 
 Runs `monitor bench spread nab|cascades` (the code that runs in production), scores the output with the benchmark's own
-scripts and prints the tables. `--cost-only` needs no data: it measures updates a second, bytes a story, and the curve
+scripts and prints the tables, with each NAB series left out in turn. `--held-out DIR` adds what `monitor spread train
+--check DIR` wrote: cascades judged by what was fitted to the other four fifths, with the spread over the fifths.
+`--cost-only` needs no data: it measures updates a second, bytes a story, and the curve
 of cost over the number of live stories and over one story's age. `--quick` stops that curve at 100,000 stories.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
 import random
 import resource
 import subprocess
@@ -17,9 +21,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from monitor.spread import BrandTide, StorySpread, ViralLine
 from monitor.spread.cli import DEFAULT_LINES
+from monitor.spread.train import BUDGETS, FOLDS
 
 PEERS = """peers on the public half (published thresholds; the benchmark's README):
   NAB: ARTime 80.6, contextOSE 78.6, knncad 72.0, earthgecko 67.9, numenta 64.5, twitterADVec 63.3
@@ -32,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--held-out", type=Path)
     parser.add_argument("--cost-only", action="store_true")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
@@ -40,6 +47,8 @@ def main() -> None:
             sys.exit(f"no benchmark below {args.shared}; say where with --shared, or use --cost-only")
         with tempfile.TemporaryDirectory() as temporary:
             quality(args.shared / "bench" / "spread", args.out or Path(temporary))
+        if args.held_out is not None:
+            held_out(args.shared / "bench" / "spread", args.held_out)
         print(PEERS)
     cost(100_000 if args.quick else 1_000_000)
 
@@ -54,6 +63,7 @@ def quality(bench: Path, out: Path) -> None:
     monitor = ("-c", "from monitor.spread.cli import bench; bench()")
     run(*monitor, "nab", "--data", bench / "public/nab", "--out", out / "nab")
     run(bench / "score_nab.py", out / "nab")
+    left_out(bench, out / "nab")
     for platform, usual in DEFAULT_LINES.items():
         data = bench / "public/cascades" / f"{platform}.jsonl.gz"
         for line in [usual] if platform == "weibo" else [usual, usual // 2, usual * 2]:
@@ -62,6 +72,62 @@ def quality(bench: Path, out: Path) -> None:
                 options = ("--platform", platform, "--budget", budget, "--line", f"{line:.0f}")
                 run(*monitor, "cascades", "--data", data, "--out", to, *options)
                 run(bench / "score_cascades.py", to, "--data", data, "--line", f"{line:.0f}")
+
+
+def scorer(path: Path) -> Any:
+    """Return one of the benchmark's scripts as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"no scorer {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def left_out(bench: Path, out: Path) -> None:
+    """Print the NAB table with each series left out in turn: how much one of them makes of it."""
+    judge = scorer(bench / "score_nab.py")
+    truth = judge.load_truth(str(bench / "public/nab"), str(bench / "public/nab/windows.json"))
+    found = {}
+    for name, series in truth.items():
+        alerts = judge.read_alerts(str(out / f"Twitter_volume_{name}.csv"), series, None)
+        found[name] = judge.score_series(series, alerts)
+    for name in found:
+        rest = [one for other, one in found.items() if other != name]
+        print(judge.line(f"without {name}", judge.show(judge.combine(rest))))
+
+
+def held_out(bench: Path, folder: Path) -> None:
+    """Print what forecasts are worth on cascades that they saw nothing of, with each fifth's figure behind."""
+    judge = scorer(bench / "score_cascades.py")
+    for platform, usual in DEFAULT_LINES.items():
+        data = judge.load(str(bench / "public/cascades" / f"{platform}.jsonl.gz"))
+        for budget in BUDGETS:
+            rows = [json.loads(line) for line in (folder / f"{platform}-{budget}.jsonl").open()]
+            parts = [rows, *([row for row in rows if row["fold"] == fold] for fold in range(FOLDS))]
+            found = []
+            for part in parts:
+                alerts = {row["cascade_id"]: row for row in part}
+                found.append(figures(judge.score({name: data[name] for name in alerts}, alerts, int(usual))))
+            print(f"{platform} at {budget:.0%}, out of fold (of each fifth)")
+            for name, whole in found[0].items():
+                print(f"  {name:32} {whole:7.3f}  ({' '.join(f'{one[name]:.3f}' for one in found[1:])})")
+
+
+def figures(score: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of a scored part that the bars are about."""
+    out = {
+        "false alarms of 100": score["FA"],
+        "found before half the size": score["useful"],
+        "hours before the line": score["leadV"],
+    }
+    for age, at in score["ape"].items():
+        out[f"error of the size at {age} s"] = at["median"]
+    for age, at in score["ape"].items():
+        out[f"interval covers at {age} s"] = at["cover"]
+        out["  of the smallest third".ljust(24) + str(age)] = at["cover_small"]
+        out["  of the largest third".ljust(24) + str(age)] = at["cover_large"]
+    return out
 
 
 def cost(most: int) -> None:

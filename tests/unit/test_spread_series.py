@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from monitor.spread import BrandTide
 from monitor.spread.cli import bench
 from monitor.spread.novelty import ON, PER_DAY, Novelty
 from monitor.spread.series import read_series, waves, write_alerts
@@ -85,3 +86,26 @@ def test_files_are_read_and_written_row_by_row(tmp_path):
     source.write_text("timestamp,value\n2015-02-26 21:42:53,x\n")
     with pytest.raises(ValueError, match="line 2"):
         write_alerts(source, tmp_path / "y.csv")
+
+
+def test_a_brand_that_had_many_waves_of_late_needs_more_for_the_next():
+    calm = BrandTide()
+    for t, count in series(days=8):
+        calm.count(t, count)
+        calm.tick(t + 360.0)
+    end = START + 8 * 86_400.0
+
+    def least_burst(waves_before):
+        for burst in range(20, 400, 2):
+            tide = BrandTide.load(calm.dump())
+            tide.waves = [(at, at + 3600.0) for at in waves_before]
+            tide.count(end, float(burst))
+            tide.tick(end + 360.0)
+            if tide.wave_since is not None:
+                return burst
+        return 400
+
+    fresh = least_burst([])
+    assert least_burst([end - day * 86_400.0 for day in (2, 4)]) == fresh
+    assert fresh < least_burst([end - day * 86_400.0 for day in (2, 3, 4, 5, 6, 7)]) < 400
+    assert least_burst([end - day * 86_400.0 for day in (29, 30, 31, 32, 33, 34)]) == fresh

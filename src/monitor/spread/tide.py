@@ -45,6 +45,12 @@ LEAST_VOICES = 10
 LEAST_RATIO = 1.3
 """A wave has at least so many complaining voices in its window, and so many times the expected."""
 
+WEARY_AFTER = 28 * DAY * HOUR
+WEARY_FROM = 2
+WEARY = 0.05
+"""Every wave of the last four weeks beyond the second asks so much more surprise of the next: days of a brand whose
+busiest moments are often new are more uneven than their deviation shows."""
+
 COMPLAINS = 0.5
 SETTLED = 24
 """Hours of history from which on the baseline is trusted; before that its dispersion is `UNSETTLED`."""
@@ -339,11 +345,17 @@ class BrandTide:
                     if self._topic_score(whole, topic, count, total, base) > best.score:
                         best = self._topic(whole, topic, count, total, base)
         assert best is not None  # noqa: S101 -- there are windows
-        surprise = self.novelty.surprise * ON / NEW
+        surprise = self.novelty.surprise * ON / NEW / self._weariness(now)
         if surprise > best.score and base.hours >= SETTLED:
             best = max(wholes, key=lambda tide: tide.observed / (tide.expected + 3.0))
             best = msgspec.structs.replace(best, score=surprise)
         return best
+
+    def _weariness(self, now: float) -> float:
+        """How many times the usual surprise a wave takes at `now`: more for a brand that has had many of late."""
+        begun = sum(since > now - WEARY_AFTER for since, _ in self.waves)
+        begun += self.wave_since is not None and self.wave_since > now - WEARY_AFTER
+        return 1.0 + WEARY * max(0, begun - WEARY_FROM)
 
     def _whole(self, now: float, hours: int, base: Baseline, counts: tuple[float, float, float], voices: int) -> Tide:
         """Score the whole of one window: volume and share jointly."""
