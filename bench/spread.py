@@ -108,19 +108,25 @@ def held_out(bench: Path, folder: Path) -> None:
             found = []
             for part in parts:
                 alerts = {row["cascade_id"]: row for row in part}
-                found.append(figures(judge.score({name: data[name] for name in alerts}, alerts, int(usual))))
+                score = judge.score({name: data[name] for name in alerts}, alerts, int(usual))
+                found.append(alarms(score) if budget != BUDGETS[0] else alarms(score) | sizes(score))
             print(f"{platform} at {budget:.0%}, out of fold (of each fifth)")
             for name, whole in found[0].items():
                 print(f"  {name:32} {whole:7.3f}  ({' '.join(f'{one[name]:.3f}' for one in found[1:])})")
 
 
-def figures(score: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of a scored part that the bars are about."""
-    out = {
+def alarms(score: dict[str, Any]) -> dict[str, float]:
+    """Return what alarms are worth."""
+    return {
         "false alarms of 100": score["FA"],
         "found before half the size": score["useful"],
         "hours before the line": score["leadV"],
     }
+
+
+def sizes(score: dict[str, Any]) -> dict[str, float]:
+    """Return what forecast sizes and their intervals are worth."""
+    out = {}
     for age, at in score["ape"].items():
         out[f"error of the size at {age} s"] = at["median"]
     for age, at in score["ape"].items():
