@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 
 import pytest
 from typer.testing import CliRunner
 
+from monitor.brand import BrandMatcher, BrandTree
 from monitor.cli import app
+from monitor.mention.decode import decode
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "docs" / "deploy.md", *sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))]
@@ -44,6 +48,16 @@ def test_a_command_that_is_named_exists(command):
     assert done.exit_code == 0, f"monitor {' '.join(command)}: {done.output}"
     for option in COMMANDS[command]:
         assert option in done.output, f"monitor {' '.join(command)} has no {option}"
+
+
+def test_the_outcry_is_about_the_brand_that_is_configured():
+    """Both overlays and the composition publish it in docs/deploy.md."""
+    said = subprocess.run(["/bin/sh", "deploy/outcry.sh", "2"], cwd=REPOSITORY, capture_output=True, check=True).stdout
+    mentions = [decode(line, record_time=time.time()) for line in said.splitlines()]
+    assert len({(mention.id, mention.author.id) for mention in mentions}) == 2
+    for brands in ("deploy/compose/brands.yaml", "k8s/overlays/dev/brands.yaml"):
+        matcher = BrandMatcher(BrandTree.load(REPOSITORY / brands))
+        assert all(matcher.match(mention) for mention in mentions), brands
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

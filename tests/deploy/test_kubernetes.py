@@ -235,6 +235,19 @@ def test_nothing_goes_in_or_out_but_what_is_named(rendered, overlay):
 
 
 @pytest.mark.parametrize("overlay", ["dev", "production"])
+def test_what_is_asked_from_dispatch_is_within_its_reach(rendered, overlay):
+    """docs/deploy.md and the runbooks run `monitor doctor`, `offsets` and `dead` there."""
+    kinds = _by_kind(rendered[overlay][1])
+    for name in ("allow-kafka", "allow-store", "allow-receivers", "allow-dns"):
+        selected = kinds["NetworkPolicy"][name]["spec"]["podSelector"]
+        named = [each["values"] for each in selected.get("matchExpressions", ())]
+        assert not named or "dispatch" in named[0], name
+    if overlay == "production":
+        (container,) = kinds["Deployment"]["monitor-dispatch"]["spec"]["template"]["spec"]["containers"]
+        assert "/etc/kafka-ca" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.parametrize("overlay", ["dev", "production"])
 def test_the_configuration_is_one_and_agrees_with_the_topics(rendered, overlay, tmp_path):
     kinds = _by_kind(rendered[overlay][1])
     (files,) = [each["data"] for name, each in kinds["ConfigMap"].items() if name.startswith("monitor-config")]
