@@ -218,6 +218,9 @@ def try_out(stage: Stage) -> list[str]:
     compilers = run("sh", "-c", "command -v gcc cc g++ make pip || true").strip()
     if compilers:
         raise ImageError(f"the image holds what it should not: {compilers}")
+    left = [path for path in root.glob("opt/monitor/lib/*/site-packages/**/tests") if path.is_dir()]
+    if left:
+        raise ImageError(f"the image holds other packages' tests: {', '.join(map(str, left[:3]))}")
     if run("sh", "-c", "touch /opt/monitor/x 2>/dev/null && echo writable || true").strip():
         raise ImageError("the root file system can be written")
     return seen
