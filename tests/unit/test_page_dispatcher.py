@@ -117,6 +117,21 @@ async def test_a_page_is_sent_and_its_receipt_kept():
     assert house.counts.settled == {"accepted": 1}
 
 
+async def test_a_page_that_two_dispatchers_died_over_is_counted_as_in_doubt():
+    house = House(Channel())
+    house.outbox.put(page())
+    for owner in ("gone", "gone too"):
+        await house.outbox.claim(house.clock.now(), 1, owner, 30.0, channels=["desk", "hook"])
+        await house.outbox.begin("k1", owner, house.clock.now(), 30.0, exactly_once=False)
+        house.clock.advance(60.0)
+        if owner == "gone":
+            await house.outbox.reclaim(house.clock.now())
+    await house.forward(1)
+    assert house.outbox.status("k1") == "in_doubt"
+    assert house.counts.settled == {"in_doubt": 1}
+    assert house.counts.pages == {"k1": "in_doubt"}
+
+
 async def test_pages_of_a_lane_go_out_in_order_also_when_one_fails_for_a_while():
     channel = Channel(lambda page, n: LATER if n <= 3 else YES)
     house = House(channel)

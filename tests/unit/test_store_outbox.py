@@ -280,8 +280,8 @@ async def test_a_lease_that_runs_out_during_the_send_is_repeated_once_and_then_i
     for now in (1000.0, 2000.0):
         await box.claim(now=now)
         await box.begin("a1", now=now, exactly_once=False)
-        outcomes += [one.outcome for one in await box.out.reclaim(now + LEASE)]
-    assert outcomes == ["repeat", "in_doubt"]
+        outcomes += [(one.outcome, one.page and one.page.key) for one in await box.out.reclaim(now + LEASE)]
+    assert outcomes == [("repeat", None), ("in_doubt", "a1")]
     row = box.row("a1")
     assert (row.status, row.settled, row.may_be_repeat) == ("in_doubt", True, True)
     ((attempt, _, outcome, detail, _),) = box.receipts("a1")

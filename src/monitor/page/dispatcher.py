@@ -192,6 +192,8 @@ class Dispatcher:
                 self._meter.on_repeat(lost.channel)
             if lost.outcome == "in_doubt":
                 self._meter.on_settled(lost.channel, "in_doubt")
+            if lost.page is not None:
+                self._meter.on_page(lost.page, "in_doubt", now)
         self._reclaimed_at = now
 
     async def _deliver(self, page: Page, notifier: Notifier) -> None:

@@ -126,7 +126,7 @@ class MemoryOutbox:
                 row.status, row.owner = "in_doubt", None
                 lost = Delivery("in_doubt", "its dispatcher ended during the send")
                 self.receipts.append(Receipt(key, row.page.attempts, now, lost))
-                taken.append(Reclaimed(key, row.page.channel, "in_doubt"))
+                taken.append(Reclaimed(key, row.page.channel, "in_doubt", row.page))
             else:
                 row.status, row.owner = "waiting", None
                 row.page = structs.replace(row.page, may_be_repeat=True)

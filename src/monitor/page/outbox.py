@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from monitor.page.types import Page
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from monitor.page.types import Delivery, Page
+    from monitor.page.types import Delivery
 
 Status = Literal["waiting", "leased", "sending", "accepted", "refused", "gave_up", "cancelled", "in_doubt"]
 Settled = Literal["accepted", "refused", "gave_up", "cancelled", "in_doubt"]
@@ -50,12 +52,13 @@ class Reclaimed(Struct, frozen=True):
     """A page whose lease had run out, and what became of it.
 
     `again`: it goes out again and nobody can have got it, or the receiver drops the second; `repeat`: it goes out
-    again marked `may_be_repeat`; `in_doubt`: it had been repeated already, and is settled so.
+    again marked `may_be_repeat`; `in_doubt`: it had been repeated already, and is settled so (then `page` is there).
     """
 
     key: str
     channel: str
     outcome: Literal["again", "repeat", "in_doubt"]
+    page: Page | None = None
 
 
 class Depth(Struct, frozen=True):

@@ -182,7 +182,7 @@ class OutboxStore:
                     out.append(Reclaimed(row.key, row.channel, "repeat"))
                     values |= {"status": "waiting", "next_try_at": None, "may_be_repeat": True}
                 else:
-                    out.append(Reclaimed(row.key, row.channel, "in_doubt"))
+                    out.append(Reclaimed(row.key, row.channel, "in_doubt", _page(row)))
                     values |= {"status": "in_doubt", "settled": True}
                     connection.execute(
                         insert(receipt).values(
