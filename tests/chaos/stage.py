@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TICK_HEADER = "monitor-tick"
 SETTLE_S = 600.0
 PARTITIONS = 3
+RULES = {"rules": [{"name": "umbrella-crisis", "off": True}]}
+"""So that every story is paged for itself: what a crisis above spares people would depend on what died when."""
 SECRET_NAME = "MONITOR_CHAOS_SECRET"  # noqa: S105 -- the variable's name
 
 
@@ -172,7 +174,7 @@ class Stage:
 def _write(folder: Path, configuration: dict[str, Any], brands: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "monitor.yaml"
-    for path, content in ((file, configuration), (folder / "brands.yaml", brands)):
+    for path, content in ((file, configuration), (folder / "brands.yaml", brands), (folder / "rules.yaml", RULES)):
         with path.open("w") as out:
             YAML().dump(content, out)
     return file
@@ -204,6 +206,7 @@ def _configuration(
         "store": {"url": url_for(folder.resolve() / "monitor.sqlite")},
         "model": {"stub": True} if stub else {},
         "brands": str(folder.resolve() / "brands.yaml"),
+        "rules": str(folder.resolve() / "rules.yaml"),
         "time": {"mode": "replay"},
         "watch": {"first_start": "beginning"},
         "recipients": [person("on-call"), person("manager")],
