@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.escalation import ConditionError
-from monitor.escalation.example import example_spread, example_view, example_wave
+from monitor.escalation.example import example_budget, example_spread, example_umbrella, example_view, example_wave
 from monitor.escalation.language import LanguageError, Sight, compile_condition
 from monitor.escalation.names import NAMES
 
@@ -117,10 +117,11 @@ def test_a_name_that_is_absent_is_an_error_and_never_the_value_of_the_view_befor
     assert not condition(sight.show(example_view(spread=example_spread(p_viral=0.1)), 0.0))
 
 
-def test_every_name_gives_its_type_for_a_story_or_a_wave():
+def test_every_name_gives_its_type_for_one_kind_at_least():
     types = {"number": float, "text": str, "yes or no": bool, "whole": int}
+    views = (example_view(), example_wave(), example_budget(), example_umbrella())
     for name in NAMES:
-        values = [name.get(view, 0.0, ZoneInfo("UTC")) for view in (example_view(), example_wave())]
+        values = [name.get(view, 0.0, ZoneInfo("UTC")) for view in views]
         found = [value for value in values if value is not None]
         assert found, name.name
         assert all(type(value) is types["whole" if name.whole else name.type] for value in found), name.name
@@ -141,7 +142,7 @@ def test_whatever_is_written_is_taken_or_refused_with_a_mend(source):
         refused = error
     else:
         sight = Sight([condition])
-        for view in (example_view(), example_wave()):
+        for view in (example_view(), example_wave(), example_budget(), example_umbrella()):
             try:
                 assert condition(sight.show(view, 0.0)) in (True, False)
             except ConditionError:

@@ -44,7 +44,7 @@ def said(step):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_an_event_of_who_did_it_and_when(verb):
-    wish = Wish(verb=verb, by=" ana ", why="because", owner="ben", url="https://example.org/1", for_s=60.0)
+    wish = Wish(verb=verb, by=" ana ", why="because", owner="ben", url="https://example.org/1", for_s=60.0, parent="i1")
     event = event_of(wish, 7.0)
     assert (event.by, event.at, event.why) == ("ana", 7.0, "because")
 

@@ -71,6 +71,10 @@ def _of(part: Part, attribute: str, absent: float = 0.0) -> Get:
     return value
 
 
+def _people(attribute: str) -> Get:
+    return _if("burn", attrgetter(attribute))
+
+
 def _if(part: Part, say: Callable[[Any], Value]) -> Get:
     of = attrgetter(part)
     return lambda view, _now, _zone: None if of(view) is None else say(of(view))
@@ -185,9 +189,9 @@ NAMES: tuple[Name, ...] = (
     Name("budget.burn_1h", "number", "the same, in an hour", _of("burn", "burn_1h")),
     Name("budget.burn_6h", "number", "the same, in 6 hours", _of("burn", "burn_6h")),
     Name("budget.burn_3d", "number", "the same, in 3 days", _of("burn", "burn_3d")),
-    Name("budget.people_1h", "number", "people who complain of it, in an hour", _of("burn", "people_1h"), whole=True),
-    Name("budget.people_6h", "number", "the same, in 6 hours", _of("burn", "people_6h"), whole=True),
-    Name("budget.people_3d", "number", "the same, in 3 days", _of("burn", "people_3d"), whole=True),
+    Name("budget.people_1h", "number", "people who complain of it, in an hour", _people("people_1h"), whole=True),
+    Name("budget.people_6h", "number", "the same, in 6 hours", _people("people_6h"), whole=True),
+    Name("budget.people_3d", "number", "the same, in 3 days", _people("people_3d"), whole=True),
     Name(
         "together.brands",
         "number",

@@ -9,7 +9,6 @@ from hashlib import blake2b
 from importlib.resources import as_file, files
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -19,6 +18,7 @@ from monitor.escalation.rules import Layer, Rule, RuleSet, Schedule, default_rul
 from monitor.escalation.types import KINDS, SEVERITIES
 from monitor.escalation.wording import figures
 from monitor.mention.yamlfile import FileError, Section, load
+from monitor.mention.yamlvalues import Problems, days_of, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -31,7 +31,6 @@ KEYS = (
     *("shadow", "off"),
 )
 TOP = ("rules", "define", "zone", "shipped", "version")
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SHIPPED_VERSION = "default-3"
 STORY_REASON = "{people} in {lasting}, {times}; {outlook}; {complaining}{about}"
 WAVE_REASON = "{wave}, from {people}{about}"
@@ -104,9 +103,9 @@ class _File:
         self, top: Section, tree: BrandTree | None, routes: Collection[str] | None, *, base: RuleSet | None
     ) -> None:
         self._top, self._tree, self._routes, self._base = top, tree, routes, base
-        self._problems: list[tuple[int, str]] = []
+        self._problems = Problems()
         self._zone = "UTC"
-        self._try(self._read_zone)
+        self._problems.attempt(self._read_zone)
         self.definitions: dict[str, str] = shipped_definitions() if base is not None else {}
         self._define()
 
@@ -117,8 +116,8 @@ class _File:
             RuleFileError: with every problem found.
         """
         sections: list[Section] = []
-        self._try(lambda: sections.extend(self._top.sections("rules")))
-        read = [(section, self._try(partial(self._layer, section))) for section in sections]
+        self._problems.attempt(lambda: sections.extend(self._top.sections("rules")))
+        read = [(section, self._problems.attempt(partial(self._layer, section))) for section in sections]
         entries = [_Entry(section, *found) for section, found in read if found is not None]
         self._once(entries)
         live = {rule.name: rule for rule in (self._base.rules if self._base else ())}
@@ -133,7 +132,7 @@ class _File:
             for brand in entry.brands:
                 self._at_brand(entry, brand, live, layers)
         if self._problems:
-            raise RuleFileError(text for _, text in sorted(self._problems))
+            raise RuleFileError(self._problems.lines)
         return RuleSet(
             tuple(live.values()),
             version or self._version(),
@@ -150,7 +149,7 @@ class _File:
                 mark = (layer.name, brand, layer.shadow)
                 if mark in seen:
                     said = f"the rule {layer.name!r}{f' for {brand}' if brand else ''} stands twice"
-                    self._note(section, "name", f"{said} (before: line {seen[mark]})", "keep one of them")
+                    self._problems.note(section, "name", f"{said} (before: line {seen[mark]})", "keep one of them")
                 seen[mark] = section.line("name")
 
     def _everywhere(
@@ -189,21 +188,21 @@ class _File:
     # -- parts
 
     def _read_zone(self) -> None:
-        self._zone = _zone(self._top, self._top.text("zone")) or "UTC"
+        self._zone = zone_of(self._top) or "UTC"
 
     def _define(self) -> None:
-        section = self._try(lambda: self._top.section("define"))
+        section = self._problems.attempt(lambda: self._top.section("define"))
         if section is None:
             return
-        given = {name: self._try(lambda name=name: section.needed(name)) for name in section.data}
+        given = {name: self._problems.attempt(lambda name=name: section.needed(name)) for name in section.data}
         self.definitions |= {name: text for name, text in given.items() if text is not None}
         for name, text in given.items():
             if not _WORD.fullmatch(name) or name in BY_NAME or name in GROUPS:
-                self._note(
+                self._problems.note(
                     section, name, f"{name!r} cannot be defined", "use another name: a-z, 0-9 and _, none that is known"
                 )
             elif text is not None:
-                self._try(lambda name=name, text=text: self._compile(section, name, text, self._zone))
+                self._problems.attempt(lambda name=name, text=text: self._compile(section, name, text, self._zone))
 
     def _layer(self, section: Section) -> tuple[Layer, tuple[str, ...]]:
         section.only(KEYS)
@@ -254,7 +253,7 @@ class _File:
                 return None
             if "severity" not in fields:
                 if fields.get("action") != "close":
-                    self._note(
+                    self._problems.note(
                         section,
                         None,
                         f"the rule {layer.name!r} has no severity",
@@ -309,33 +308,12 @@ class _File:
         except LanguageError as error:
             raise section.error(key, f"`{key}` {error.problem}", error.mend) from error
 
-    def _try(self, work: Any) -> Any:
-        try:
-            return work()
-        except FileError as error:
-            self._problems.append((error.line, str(error)))
-            return None
-
-    def _note(self, section: Section, key: str | None, problem: str, mend: str) -> None:
-        error = section.error(key, problem, mend)
-        self._problems.append((error.line, str(error)))
-
     def _missing(self, section: Section, name: str, known: Mapping[str, Rule]) -> None:
         near = get_close_matches(name, known, 1)
         mend = (
             f"did you mean {near[0]!r}? Else give it `when:` and `severity:`" if near else "add `when:` and a condition"
         )
-        self._note(section, "name", f"there is no rule {name!r} above this one to change", mend)
-
-
-def _zone(section: Section, zone: str | None) -> str | None:
-    if zone is None:
-        return None
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise section.error("zone", f"no time zone is called {zone!r}", "write it as in Europe/Lisbon") from error
-    return zone
+        self._problems.note(section, "name", f"there is no rule {name!r} above this one to change", mend)
 
 
 def _choice(section: Section, key: str, known: Iterable[str]) -> str:
@@ -410,21 +388,14 @@ def _reason(section: Section, reason: str) -> str:
 
 def _schedule(section: Section, zone: str) -> Schedule:
     section.only(["days", "from", "to", "zone"])
-    days: set[int] = set()
-    for text, line in section.texts("days"):
-        first, dash, last = text.lower().partition("-")
-        if first not in DAYS or (dash and last not in DAYS):
-            raise FileError(section.path, line, f"{text!r} is no day", "write mon, tue, ... or mon-fri")
-        start, end = DAYS.index(first), DAYS.index(last) if dash else DAYS.index(first)
-        days |= {day % 7 + 1 for day in range(start, end + 1 if end >= start else end + 8)}
     start_at, end_at = _minute(section, "from", 0), _minute(section, "to", 24 * 60)
     if start_at == end_at:
         raise section.error("to", "begins and ends at the same time", "leave both out for the whole day")
     return Schedule(
-        days=frozenset(days) or frozenset(range(1, 8)),
+        days=days_of(section),
         start=start_at,
         end=end_at,
-        zone=_zone(section, section.text("zone")) or zone,
+        zone=zone_of(section) or zone,
     )
 
 

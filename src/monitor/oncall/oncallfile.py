@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from monitor.mention.yamlfile import FileError, Section, load
+from monitor.mention.yamlvalues import Problems, days_of, zone_of
 from monitor.oncall.calendar import CalendarError, read
 from monitor.oncall.ladder import Deadlines, Ladder, Level, OnCall, Quiet
 from monitor.oncall.rota import Layer, Override, Rota, Window, moment
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SEVERITIES = ("info", "notify", "page", "crisis")
 HORIZON_S = 400 * 86_400.0
 """How far ahead the file is searched for a moment with nobody."""
@@ -71,14 +71,14 @@ def load_oncall(path: Path, people: Collection[str] | None, now: float) -> OnCal
 class _File:
     def __init__(self, top: Section, people: Collection[str] | None, now: float) -> None:
         self._top, self._people, self._now = top, people, now
-        self._problems: list[tuple[int, str]] = []
+        self._problems = Problems()
         self._zone = "UTC"
         self._places: dict[str, Section] = {}
         self._gaps: set[str] = set()
         self.calendars: list[Path] = []
 
     def read(self) -> OnCall:
-        zone = self._try(lambda: _zone(self._top))
+        zone = self._problems.attempt(lambda: zone_of(self._top))
         self._zone = zone or "UTC"
         rotas = {one.name: one for one in self._each("rotas", self._rota)}
         teams: dict[str, tuple[str, ...]] = dict(self._each("teams", self._team))
@@ -88,7 +88,7 @@ class _File:
             rotas=rotas,
             teams=teams,
             ladders=ladders,
-            deadlines=self._try(self._deadlines) or {},
+            deadlines=self._problems.attempt(self._deadlines) or {},
             quiet=tuple(self._each("quiet", self._quiet)),
             manager=self._names(self._top, "manager", known),
             calendars=tuple(str(one) for one in self.calendars),
@@ -97,7 +97,7 @@ class _File:
         if not self._problems:
             self._never_nobody(oncall)
         if self._problems:
-            raise OnCallFileError(text for _, text in sorted(self._problems))
+            raise OnCallFileError(self._problems.lines)
         return oncall
 
     # -- rotas
@@ -105,7 +105,7 @@ class _File:
     def _rota(self, section: Section) -> Rota:
         section.only(["name", "zone", "layers", "holidays", "overrides", "away", "gaps"])
         name = self._new(section)
-        zone = _zone(section) or self._zone
+        zone = zone_of(section) or self._zone
         layers = tuple(
             self._layer(each, zone, number) for number, each in enumerate(section.sections("layers"), start=1)
         )
@@ -246,7 +246,7 @@ class _File:
             people=frozenset(self._persons(section, "people")),
             below=below,
             window=_window(window, only=False),
-            zone=_zone(section) or self._zone,
+            zone=zone_of(section) or self._zone,
         )
 
     def _never_nobody(self, oncall: OnCall) -> None:
@@ -257,8 +257,9 @@ class _File:
             gap = next(iter(rota.gaps(self._now, self._horizon([rota]))), None)
             if gap is not None:
                 mend = "close the gap, or write `gaps: true` and let a ladder's next level take over"
-                self._note(
+                self._problems.note(
                     self._places[name],
+                    "name",
                     f"the rota {name!r} has nobody on call {_said(gap.start, gap.end, rota.zone)}",
                     mend,
                 )
@@ -267,8 +268,9 @@ class _File:
             empty = oncall.nobody(ladder, self._now, self._horizon(asked))
             if empty is not None:
                 said = _said(*empty, self._zone)
-                self._note(
+                self._problems.note(
                     self._places[name],
+                    "name",
                     f"the ladder {name!r} reaches nobody {said}",
                     "add `catch_all: [...]` with a person or a team",
                 )
@@ -282,8 +284,8 @@ class _File:
     # -- helpers
 
     def _each(self, key: str, make: Callable[[Section], Any]) -> list[Any]:
-        sections = self._try(lambda: self._top.sections(key)) or []
-        made = [self._try(partial(make, section)) for section in sections]
+        sections = self._problems.attempt(lambda: self._top.sections(key)) or []
+        made = [self._problems.attempt(partial(make, section)) for section in sections]
         return [one for one in made if one is not None]
 
     def _new(self, section: Section) -> str:
@@ -308,40 +310,18 @@ class _File:
 
     def _names(self, section: Section, key: str, known: Collection[str]) -> tuple[str, ...]:
         found = []
-        for name, line in self._try(lambda: section.texts(key)) or []:
+        for name, line in self._problems.attempt(lambda: section.texts(key)) or []:
             if name not in known and self._people is not None:
                 error = _unknown(section, line, name, known, "is no person, rota or team")
-                self._problems.append((error.line, str(error)))
+                self._problems.add(error)
             found.append(name)
         return tuple(found)
-
-    def _try(self, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except FileError as error:
-            self._problems.append((error.line, str(error)))
-            return None
-
-    def _note(self, section: Section, problem: str, mend: str) -> None:
-        error = section.error("name", problem, mend)
-        self._problems.append((error.line, str(error)))
 
 
 def _unknown(section: Section, line: int, name: str, known: Collection[str], what: str) -> FileError:
     near = get_close_matches(name, known, 1)
     mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'nobody'}"
     return FileError(section.path, line, f"{name!r} {what}", mend)
-
-
-def _zone(section: Section) -> str | None:
-    zone = section.text("zone")
-    if zone is None:
-        return None
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise section.error("zone", f"no time zone is called {zone!r}", "write it as in Europe/Lisbon") from error
-    return zone
 
 
 def _span(section: Section, key: str) -> float:
@@ -401,15 +381,8 @@ def _moment(section: Section, key: str, zone: str) -> float:
 def _window(section: Section, *, only: bool = True) -> Window:
     if only:
         section.only(["days", "from", "to"])
-    days: set[int] = set()
-    for text, line in section.texts("days"):
-        first, dash, last = text.lower().partition("-")
-        if first not in DAYS or (dash and last not in DAYS):
-            raise FileError(section.path, line, f"{text!r} is no day", "write mon, tue, ... or mon-fri")
-        start, end = DAYS.index(first), DAYS.index(last) if dash else DAYS.index(first)
-        days |= {day % 7 + 1 for day in range(start, end + 1 if end >= start else end + 8)}
     return Window(
-        days=frozenset(days) or frozenset(range(1, 8)),
+        days=days_of(section),
         start=_clock(section, "from") or time(0),
         end=_clock(section, "to") or time(0),
     )
