@@ -260,7 +260,7 @@ class Grouper:
         how: How,
     ) -> None:
         story.add(m, text, share, self._weight(how))
-        self._keys.put(m.key, (story.id, share))
+        self._keys.put(share.key, (story.id, share))
         for parent in above:
             if self._keys.get(parent) is None:
                 self._awaited.put(parent, story.id)
@@ -268,7 +268,7 @@ class Grouper:
             self.lexicon.learn(text.content)
             self._evidence.keep_names(story, text, self._url(m))
         if sketch is not None and how != "duplicate" and not self._known(story, sketch):
-            exemplar = Exemplar(short_name(m.key), m.text[:EXEMPLAR_CHARS], m.published_at, 1, share.promo)
+            exemplar = Exemplar(short_name(share.key), m.text[:EXEMPLAR_CHARS], m.published_at, 1, share.promo)
             self._evidence.keep_text(story, exemplar, sketch)
         self._touch(story)
 

@@ -143,7 +143,7 @@ class Story:
             return
         self.add_words(text.content, round(weight * WORD))
         if m.text and not m.text.isspace():
-            self._quote(m)
+            self._quote(m, short_name(share.key))
 
     def remove(self, share: Share, text: Text | None = None) -> None:
         """Take a mention's share out again; with its `text` the words go too. Its quotes and exemplars always go."""
@@ -188,7 +188,7 @@ class Story:
         elif len(counts) > 2 * MOST_WORDS:
             self.words = dict(sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))[:MOST_WORDS])
 
-    def _quote(self, m: ReadMention) -> None:
+    def _quote(self, m: ReadMention, key: str) -> None:
         at, followers = m.published_at, m.followers or 0
         first = self.first is None or at < self.first.published_at
         latest = self.latest is None or at >= self.latest.published_at
@@ -198,7 +198,7 @@ class Story:
         author = m.author
         name = (author.handle or author.name or author.id or "") if author else ""
         url = m.url if m.url and len(m.url) <= SAYING_CHARS else None
-        saying = Saying(shorten(m.text, SAYING_CHARS), name[:64], m.followers, at, url, short_name(m.key))
+        saying = Saying(shorten(m.text, SAYING_CHARS), name[:64], m.followers, at, url, key)
         self.first = saying if first else self.first
         self.latest = saying if latest else self.latest
         self.biggest = saying if biggest else self.biggest
