@@ -12,7 +12,7 @@ from monitor.spread.cascades import Cascade, judge, read_cascades
 from monitor.spread.forecast import Forecaster, packaged, read_models, write_models
 from monitor.spread.heldout import Trial
 from monitor.spread.series import write_alerts
-from monitor.spread.train import BUDGETS, train_general, train_platform
+from monitor.spread.train import BUDGETS, SLACK, TIGHT, train_general, train_platform
 
 app = typer.Typer(help="How stories spread: train the forecasts.", no_args_is_help=True)
 bench = typer.Typer(help="Replay public series and cascades for the benchmark's scorers.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def train(
             typer.echo(f"{name}: {len(sets[name])} cascades")
             models[name], rows = train_platform(sets[name], rate_weight, typer.echo, calm=calm)
             if check is not None:
-                _write_trial(Trial(sets[name], *rows), name, check)
+                _write_trial(Trial(sets[name], *rows, SLACK if calm else TIGHT), name, check)
     if only in {"", "general"}:
         typer.echo(f"general: {sum(len(some) for some in sets.values())} cascades")
         models["general"] = train_general(list(sets.values()), typer.echo)

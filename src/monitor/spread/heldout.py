@@ -35,6 +35,7 @@ class Trial(NamedTuple):
     growth: Floats
     spread: Floats
     rank: Floats
+    slack: float
 
     def lines(self, budget: float, line: float) -> Iterator[dict[str, Any]]:
         """Yield the scorer's line for every cascade, and its fold; `line` is in reposts."""
@@ -45,7 +46,9 @@ class Trial(NamedTuple):
             errors = error_tables(
                 rest, importance(rest, self.weights[others]), self.growth[others], self.spread[others]
             )
-            threshold = at_budget(thresholds_of(rest, self.rank[others], rest.seen - 1.0), budget, line + 1.0)
+            threshold = at_budget(
+                thresholds_of(rest, self.rank[others], rest.seen - 1.0, self.slack), budget, line + 1.0
+            )
             table = self.table.take(~others)
             figures = table.cascade, table.age, table.seen
             found = judged(self.cascades, *figures, self.growth[~others], self.spread[~others], errors)
