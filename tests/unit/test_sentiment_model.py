@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.sentiment import CachedScorer, ModelError, Reading, load_scorer
 from monitor.sentiment.cpu import BYTES, choose, cores, cpu_features
 from monitor.sentiment.runtime import OnnxScorer, batches
-from monitor.sentiment.weights import PACKAGED, read_card
+from monitor.sentiment.weights import PACKAGED, Calibration, read_card
 
 ORDINARY = [
     "your crew was lovely, thank you for a smooth flight",
@@ -92,6 +92,18 @@ def test_one_changed_word_turns_the_reading(scorer: OnnxScorer, glad: str, cross
     one, other = scorer.read([glad, cross])
     assert one.sentiment.negative < other.sentiment.negative
     assert one.sentiment.positive > other.sentiment.positive
+
+
+def test_what_is_not_negative_is_hardly_a_complaint() -> None:
+    sides = np.array([[9, 0, 0], [4, 0, 0], [0, 0, 0], [0, 0, 4]], np.float32)
+    head = np.full(4, 1.0, np.float32)
+    sure, crosser, unsure, glad = Calibration(complaint_need=1.0).complaint(head, sides)
+    assert sure == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-3)
+    assert sure - crosser < 0.01
+    assert crosser > unsure > glad
+    assert glad < 0.1
+    one, other = Calibration().complaint(head, sides)[[0, 3]]
+    assert one == other
 
 
 def test_no_brand_tips_a_reading(scorer: OnnxScorer) -> None:

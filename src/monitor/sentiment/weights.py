@@ -43,9 +43,10 @@ class Calibration(Struct, frozen=True):
     """What turns logits into probabilities that can be believed, the same for every set and brand.
 
     Sentiment: softmax(logits / temperature + bias), in the order negative, neutral, positive.
-    Complaint: sigmoid((logit + share * how negative) / temperature + bias), where how negative is the log-odds that the
-    calibrated sentiment gives. Few texts are labelled as complaints, many by sentiment: it ranks complaints to brands
-    never seen better than the head alone.
+    Complaint: sigmoid((logit + share * negative odds + need * ln negative) / temperature + bias), by the calibrated
+    sentiment's log-odds and log-probability of negative. Few texts are labelled as complaints, many by sentiment: it
+    ranks complaints to brands never seen better than the head alone. `need` says that what is not negative is no
+    complaint, yet the more negative is not the more of one; `share` is of earlier weights.
     """
 
     sentiment_temperature: float = 1.0
@@ -53,6 +54,7 @@ class Calibration(Struct, frozen=True):
     complaint_temperature: float = 1.0
     complaint_bias: float = 0.0
     complaint_share: float = 0.0
+    complaint_need: float = 0.0
 
     def sentiment(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities (n, 3) of logits (n, 3)."""
@@ -63,9 +65,18 @@ class Calibration(Struct, frozen=True):
 
     def complaint(self, logits: NDArray[np.float32], sentiment: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities (n,) of logits (n,) and the sentiment's logits (n, 3)."""
-        mixed: NDArray[np.float32] = logits + np.float32(self.complaint_share) * self.negative_odds(sentiment)
+        mixed = self.complaint_score(logits, sentiment)
         scaled: NDArray[np.float32] = np.clip(mixed / self.complaint_temperature + self.complaint_bias, -30, 30)
         out: NDArray[np.float32] = np.reciprocal(np.exp(-scaled) + np.float32(1))
+        return out
+
+    def complaint_score(self, logits: NDArray[np.float32], sentiment: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the complaint's temperature and bias are put to (n,)."""
+        odds = self.negative_odds(sentiment)
+        negative = -np.logaddexp(np.float32(0), -odds)
+        out: NDArray[np.float32] = (
+            logits + np.float32(self.complaint_share) * odds + np.float32(self.complaint_need) * negative
+        )
         return out
 
     def negative_odds(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,8 +16,8 @@ from monitor.sentiment.weights import Calibration
 
 SETS: Final = ("tweeteval", "xlmt", "apple", "sanders", "sxsw")
 """The sets that sentiment is calibrated on: labelled in three classes by people, of posts."""
-COMPLAINT_SHARE: Final = 0.4
-"""How much of the negative log-odds goes into a complaint: more ranks new brands better and its own set worse."""
+COMPLAINT_NEED: Final = 0.7
+"""How much of ln p(negative) goes into a complaint: more ranks new brands better and its own set worse."""
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -71,11 +71,11 @@ def calibrate(scorer: OnnxScorer, held_out: Sequence[Row]) -> Calibration:
     found = Calibration(
         sentiment_temperature=round(float((-rise).exp().item()), 4),
         sentiment_bias=(round(centred[0], 4), round(centred[1], 4), round(centred[2], 4)),
-        complaint_share=COMPLAINT_SHARE,
+        complaint_need=COMPLAINT_NEED,
     )
     asked = [row for row in held_out if "complaint" in row.labels]
     felt_logits, complaints, _ = scorer.infer([scorer.clean(row.text) for row in asked])
-    scores = torch.from_numpy(complaints + COMPLAINT_SHARE * found.negative_odds(felt_logits))
+    scores = torch.from_numpy(found.complaint_score(complaints, felt_logits))
     marks = torch.tensor([float(bool(row.labels["complaint"])) for row in asked])
     lift, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
     _minimise([lift, shift], lambda: F.binary_cross_entropy_with_logits(scores * lift.exp() + shift, marks))
