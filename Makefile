@@ -93,10 +93,12 @@ image: $(VENV)/.made  ## follow deploy/Dockerfile in a clean root, without Docke
 	@$(BIN)/python tools/image.py
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## measure rules, throughput, cost, seconds to a page, memory, delivery under fire, the model's speed
+bench: $(VENV)/.dev  ## measure rules, throughput, seconds to a page, delivery under fire, stories, forecasts, the model
 	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/pipeline.py $(ARGS)
 	@$(BIN)/python bench/pages.py
+	@$(BIN)/python bench/stories.py cost
+	@$(BIN)/python bench/spread.py --cost-only
 	@$(BIN)/python bench/model.py
 
 .PHONY: bench-pages
