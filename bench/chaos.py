@@ -66,8 +66,10 @@ def main() -> int:
         problems = list(report.problems)
         if calm is None:
             calm = report
-        elif (report.incidents, report.keys) != (calm.incidents, calm.keys):
-            problems.append("other incidents or pages than in the undisturbed run")
+        else:
+            other = len(report.incidents ^ calm.incidents), len(report.openings ^ calm.openings)
+            if any(other):
+                problems.append(f"unlike the undisturbed run: {other[0]} incidents, {other[1]} pages that open one")
         broken += problems
         _print(kind, report, stub=stub, kept=not problems)
     print("\n".join(broken))

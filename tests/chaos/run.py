@@ -66,6 +66,11 @@ class Report(Struct):
     endings: list[Ending] = []
     problems: list[str] = []
 
+    @property
+    def openings(self) -> set[str]:
+        """The keys of the pages that opened an incident; whether it was raised later hangs on the edge."""
+        return {key for key in self.keys if ":first:" in key}
+
 
 def plan(seed: int, *, each: int = 2, broker: bool = False, away_s: float = 1.0) -> tuple[Fault, ...]:
     """Draw up the faults: `each` SIGTERM and `each` SIGKILL for every worker, at random shares of the run.
