@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -57,6 +58,7 @@ def main() -> int:
     if "kafka" in brokers and not os.environ.get("KAFKA_HOME"):
         print("Apache Kafka is left out: set KAFKA_HOME to a Kafka distribution", file=sys.stderr)
         brokers.remove("kafka")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker is killed: the client's cries are no news
     script = write(mentions, options.seed)
     print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS), flush=True)
     broken: list[str] = []
