@@ -27,7 +27,7 @@ def test_the_files_are_what_the_code_makes(name):
 
 def _known() -> set[str]:
     metrics = Metrics()
-    for part in ("score", "watch", "pages"):
+    for part in ("score", "watch", "pages", "reloads"):
         getattr(metrics, part)
     names = {"monitor_progress_age_seconds"}
     for family in metrics.registry.collect():
