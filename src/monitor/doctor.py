@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from msgspec import Struct
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -26,8 +24,8 @@ from monitor.page.dispatcher import check_receivers
 from monitor.page.worker import notifiers_of
 from monitor.sentiment import ModelError
 from monitor.store import Store, StoreError, WatchStore
-from monitor.stream.embedded import BrokerError
-from monitor.stream.identity import connected, topic_identities
+from monitor.stream.groups import member_hosts
+from monitor.stream.identity import UNREACHABLE, connected, topic_identities
 from monitor.stream.model import scorer_of
 from monitor.stream.offsets import standings
 from monitor.stream.topics import TopicError, client_options, topic_plans, verify
@@ -280,7 +278,7 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with connected(client) as ready:
             found = await topic_identities(ready, [plan.name for plan in plans])
-    except (BrokerError, KafkaError) as error:
+    except UNREACHABLE as error:
         yield Finding("FAIL", "broker", str(error))
         return
     cluster = next((one.cluster for one in found.values()), None)
@@ -314,7 +312,7 @@ async def _agreement(settings: Settings, client: dict[str, object]) -> AsyncIter
     store = Store(settings.store.url)
     try:
         found = await standings(client, settings.kafka.topics.readings, WatchStore(store, directory_of(settings)))
-    except (SQLAlchemyError, StoreError, BrokerError, KafkaError):
+    except (SQLAlchemyError, StoreError, *UNREACHABLE):
         return  # a store without tables yet; whatever else is wrong has been said already
     finally:
         store.close()
@@ -346,17 +344,10 @@ async def _hosts(settings: Settings, client: dict[str, object]) -> AsyncIterator
     url = _url(settings)
     if url is None or url.get_backend_name() != "sqlite":
         return
-    admin = AIOKafkaAdminClient(**client)
     try:
-        await admin.start()
-        hosts = set()
-        for answer in await admin.describe_consumer_groups([settings.kafka.watch_group]):
-            for group in answer.to_object()["groups"]:
-                hosts |= {member["client_host"] for member in group["members"]}
-    except (KafkaError, ValueError):
+        hosts = await member_hosts(client, settings.kafka.watch_group)
+    except (ValueError, *UNREACHABLE):
         return  # the broker does not tell
-    finally:
-        await admin.close()
     if len(hosts) > 1:
         yield Finding(
             "FAIL",

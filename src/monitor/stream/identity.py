@@ -47,6 +47,10 @@ PATIENCE_S = 30.0
 """How long a broker may take to elect the leaders of topics just made, or to know its own brokers after its start."""
 
 
+UNREACHABLE = (BrokerError, KafkaError)
+"""What goes wrong where a broker is asked and does not answer as it should."""
+
+
 class TopicIdentity(Struct, frozen=True):
     """What a stored offset belongs to. `topic_id` is the topic's UUID as text, or "" where the broker has none."""
 

@@ -12,7 +12,6 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from monitor import __version__
 from monitor.brand import BrandMatcher
@@ -26,7 +25,7 @@ from monitor.sentiment.drift import Drift
 from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import ShadowedScorer
 from monitor.store import Store, WatchStore
-from monitor.stream.embedded import BrokerError
+from monitor.stream.identity import UNREACHABLE
 from monitor.stream.model import scorer_of
 from monitor.stream.score import ScoreEvents, ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
@@ -196,7 +195,7 @@ async def _topics(settings: Settings, worker: Worker) -> dict[str, TopicIdentity
     while not worker.stop.is_set():
         try:
             return await ensure_topics(client, topic_plans(settings.kafka), create=settings.kafka.create_topics)
-        except (BrokerError, KafkaError, OSError) as error:
+        except (*UNREACHABLE, OSError) as error:
             _log.warning("broker_away", error=type(error).__name__, again_in_s=BROKER_PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(worker.stop.wait(), BROKER_PAUSE_S)
