@@ -50,6 +50,9 @@ KEPT_HEADERS = ("ce_", "content-type", TRACE_HEADER)
 COMPLAINS = 0.5
 """The least probability of a complaint at which a mention is counted as one in the metrics."""
 
+LEAVE_S = 2.0
+"""Real seconds that each step of leaving may take: ending the round, sending it, leaving the group, closing."""
+
 TICK_S = 1.0
 RETRY_S = (0.1, 5.0)
 
@@ -180,16 +183,22 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             metadata_max_age_ms=30_000,
         )
         await self._start(self._producer, stop)
+        await self._start(self._consumer, stop)  # it would wait for its partitions if it had subscribed before
         self._consumer.subscribe([s.mentions], listener=self)
-        await self._start(self._consumer, stop)
+        working = asyncio.create_task(self._work(stop))
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await self._work(stop)
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(working, LEAVE_S)
         finally:
-            await self._finish_sending()
-            with contextlib.suppress(KafkaError):
-                await self._consumer.stop()
-            with contextlib.suppress(KafkaError):
-                await self._producer.stop()
+            stopping.cancel()
+            working.cancel()
+            # A group that is forming keeps its members waiting, also those that want to leave: what is not done in
+            # time is read again by the next owner.
+            for leave in (self._finish_sending, self._consumer.stop, self._producer.stop):
+                with contextlib.suppress(KafkaError, TimeoutError):
+                    await asyncio.wait_for(leave(), LEAVE_S)
 
     async def _start(self, client: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -205,11 +214,14 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         fetched = await self._fetch(stop)
         while not stop.is_set():
             ahead = asyncio.create_task(self._fetch(stop))
-            if fetched is not None:
-                await self._read(fetched)
-                await self._finish_sending()
-                self._sending = asyncio.create_task(self._send(fetched))
-            fetched = await ahead
+            try:
+                if fetched is not None:
+                    await self._read(fetched)
+                    await self._finish_sending()
+                    self._sending = asyncio.create_task(self._send(fetched))
+                fetched = await ahead
+            finally:
+                ahead.cancel()
         # What `ahead` fetched is not committed: the next worker reads it again.
 
     async def _finish_sending(self) -> None:
