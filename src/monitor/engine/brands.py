@@ -10,10 +10,9 @@ import msgspec
 from monitor.engine.ask import undecided
 from monitor.engine.changes import Link
 from monitor.engine.family import in_words, members, together, umbrella_view
-from monitor.engine.matter import budget_nearby, budget_paged, paged_about, wave_nearby, wave_paged
+from monitor.engine.matter import budget_nearby, budget_paged, paged_about, wave_elsewhere, wave_paged, waves_above
 from monitor.engine.state import BUDGET_S, slot
 from monitor.engine.waves import Remembered, name
-from monitor.escalation.types import RuleMemory
 from monitor.spread.types import Burn
 
 if TYPE_CHECKING:
@@ -38,29 +37,34 @@ class BrandJudge:
         state = self._state
         state.tide_slot = max(state.tide_slot, slot(state.clock, state.settings.tide_s))
         state.lines.clear()
-        for brand in sorted(state.brands):
+        # The nearest to the matter first: what is above it counts the same complaints.
+        nearest = sorted(state.brands, key=lambda one: (-len(state.tree.ancestors(one)), one))
+        for brand in nearest:
             self._wave(brand, changes, watch_only=watch_only, since=since)
         self._umbrella(changes, watch_only=watch_only, since=since)
         if slot(state.clock, BUDGET_S) > state.budget_slot:
             state.budget_slot = slot(state.clock, BUDGET_S)
-            # The nearest to the matter first: what is above it spends the same complaints.
-            for brand in sorted(state.brands, key=lambda one: (-len(state.tree.ancestors(one)), one)):
+            for brand in nearest:
                 self._budgets(brand, changes, watch_only=watch_only, since=since)
 
     def _wave(self, brand: str, changes: Changes, *, watch_only: bool, since: float | None) -> None:
         state = self._state
         now, watch = state.clock, state.brands[brand]
-        if not watch.stirred and watch.wave is None:
+        if not watch.stirred and watch.wave is None and (watch.seen is None or watch.seen.wave_since is None):
             watch.tide.tick(now)
             return  # nothing was heard: it cannot have become a wave
         watch.stirred = False
         tide = watch.seen = watch.tide.assess(now)
         story = watch.wave
         if tide.wave_since is not None and story is None:
-            if wave_nearby(state, brand):
+            if wave_elsewhere(state, brand, tide):
                 return  # the same wave, seen from above or below: one page
             story = watch.story_id(tide)
             state.touched_brands.add(brand)
+            for other in waves_above(state, brand):  # nobody was told of it there: it is told here, and as soon
+                watch.memory = other.memory
+                other.end_wave()
+                state.touched_brands.add(other.brand)
         if story is None:
             return
         if watch.memory.severity is None and not watch.explained:
@@ -77,10 +81,7 @@ class BrandJudge:
         state.touched_brands.add(brand)
         watch.memory = memory
         if tide.wave_since is None and memory.severity is None:
-            watch.wave = None
-            watch.explained = False
-            watch.memory = RuleMemory()
-            watch.shadows = {}
+            watch.end_wave()
 
     def _budgets(self, brand: str, changes: Changes, *, watch_only: bool, since: float | None) -> None:
         state = self._state

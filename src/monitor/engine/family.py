@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from monitor.engine import views
+from monitor.engine.matter import waves_above
 from monitor.escalation.types import StoryView, Together
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ def members(state: UmbrellaState) -> list[Member]:
     found = []
     for brand, watch in state.brands.items():
         tide = watch.seen
-        if watch.wave is None or watch.explained or tide is None or tide.wave_since is None or not tide.confident:
+        if watch.explained or tide is None or tide.wave_since is None or not tide.confident:
             continue
-        if tide.voices >= LEAST_PEOPLE:
-            told = watch.memory.severity is not None
-            found.append(Member(brand, watch.wave, tide.topic, tide.voices, tide.wave_since, told))
+        # What is above may have been told of first, and speaks for it.
+        speaks = watch if watch.wave is not None else next(iter(waves_above(state, brand)), None)
+        if tide.voices >= LEAST_PEOPLE and speaks is not None and speaks.wave is not None:
+            told = speaks.memory.severity is not None
+            found.append(Member(brand, speaks.wave, watch.cause(tide), tide.voices, tide.wave_since, told))
     for story in state.held:
         if state.minds[story].memory.severity in {"page", "crisis"} and story in state.grouper:
             entry = state.grouper.story(story)
@@ -102,10 +105,10 @@ def umbrella_view(state: UmbrellaState, story: str, found: Together, of: list[Me
 def in_words(state: UmbrellaState, view: StoryView, of: list[Member]) -> StoryView:
     """Return the view with the headline and the quotes of its part with the most people."""
     for member in of:
-        watch = state.brands.get(member.brand)
         if member.story in state.grouper:
             return views.in_words(view, state.grouper.story(member.story))
-        if watch is not None and watch.wave == member.story and watch.seen is not None:
+        watch = state.brands.get(member.brand)
+        if watch is not None and watch.seen is not None:
             wave = watch.view(member.story, watch.seen)
             return structs.replace(view, headline=wave.headline, quotes=wave.quotes, phrases=wave.phrases)
     return view

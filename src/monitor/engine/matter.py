@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from monitor.engine.state import UmbrellaState
     from monitor.engine.waves import BrandWatch
     from monitor.escalation.types import Decision, StoryView
+    from monitor.spread.types import Tide
     from monitor.story.story import Story
 
 SAME_WORDS = 2
@@ -28,9 +29,33 @@ def paged_about(state: UmbrellaState, brand: str) -> list[str]:
     return paged
 
 
-def wave_nearby(state: UmbrellaState, brand: str) -> bool:
-    """Whether a brand above or below this one is in a wave: the same wave, seen from there."""
-    return any(watch.wave is not None for watch in _family(state, brand) if watch.brand != brand)
+def wave_elsewhere(state: UmbrellaState, brand: str, tide: Tide) -> bool:
+    """Whether the wave that this brand's tide shows is told of another brand: it is the same wave, seen from there.
+
+    What is below speaks for it as soon as it brings half of the people; what is above, only once somebody was told
+    there, or while this brand brings less than half of what is seen there.
+    """
+    below = [
+        watch
+        for watch in _family(state, brand)
+        if watch.wave is not None and brand in state.tree.ancestors(watch.brand)
+    ]
+    if below and 2 * sum(_voices(watch) for watch in below) >= tide.voices:
+        return True
+    return any(
+        watch.explained or watch.memory.severity is not None or 2 * tide.voices < _voices(watch)
+        for watch in waves_above(state, brand)
+    )
+
+
+def waves_above(state: UmbrellaState, brand: str) -> list[BrandWatch]:
+    """Return the brands above this one that are in a wave."""
+    above = (state.brands.get(one) for one in state.tree.ancestors(brand))
+    return [watch for watch in above if watch is not None and watch.wave is not None]
+
+
+def _voices(watch: BrandWatch) -> int:
+    return watch.seen.voices if watch.seen is not None else 0
 
 
 def wave_paged(state: UmbrellaState, brand: str) -> bool:

@@ -113,13 +113,30 @@ class BrandWatch:
             self.wave = name("w", self.umbrella, self.brand, tide.wave_since)
         return self.wave
 
+    def end_wave(self) -> None:
+        """Forget the wave, and what the rules remember of it."""
+        self.wave = None
+        self.explained = False
+        self.memory = RuleMemory()
+        self.shadows = {}
+
+    def cause(self, tide: Tide) -> str | None:
+        """Return what the wave is about: the cause that stands out, or the one that most of its complaints name."""
+        if tide.topic is not None:
+            return tide.topic
+        heard = self._of_wave(tide)
+        causes = Counter(h.cause for h in heard if h.cause is not None)
+        most, count = min(causes.items(), key=lambda kv: (-kv[1], kv[0]), default=(None, 0))
+        return most if 2 * count > len(heard) else None
+
     def view(self, story: str, tide: Tide) -> StoryView:
         """Return what the rules and the page see of the wave."""
-        since = tide.wave_since if tide.wave_since is not None else tide.at - tide.window_s
-        heard = [h for h in self.heard if h.at >= since - tide.window_s] or list(self.heard)
-        view = self._view(story, "wave", heard, since, tide.at)
+        view = self._view(story, "wave", self._of_wave(tide), _since(tide), tide.at)
         size, voices = round(tide.observed), tide.voices
-        return msgspec.structs.replace(view, size=size, voices=voices, cause=tide.topic, tide=tide)
+        return msgspec.structs.replace(view, size=size, voices=voices, cause=self.cause(tide), tide=tide)
+
+    def _of_wave(self, tide: Tide) -> list[Heard]:
+        return [h for h in self.heard if h.at >= _since(tide) - tide.window_s] or list(self.heard)
 
     def budget_view(self, story: str, burn: Burn) -> StoryView:
         """Return what the rules and the page see of a cause's budget."""
@@ -188,6 +205,10 @@ class BrandWatch:
         self.shadows = state.shadows
         self.budgets = state.budgets
         self.together = state.together
+
+
+def _since(tide: Tide) -> float:
+    return tide.wave_since if tide.wave_since is not None else tide.at - tide.window_s
 
 
 def name(letter: str, umbrella: str, brand: str, since: float, cause: str = "") -> str:

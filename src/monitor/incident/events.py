@@ -114,7 +114,9 @@ class Linked(_Event, frozen=True, kw_only=True, tag="linked"):
 
 
 class Unlinked(_Event, frozen=True, kw_only=True, tag="unlinked"):
-    """It stands for itself again."""
+    """It stands for itself again. `calm`: nothing goes on in it any more, so nobody is to be paged about it now."""
+
+    calm: bool = False
 
 
 class Joined(_Event, frozen=True, kw_only=True, tag="joined"):

@@ -95,7 +95,7 @@ def pages_for(before: Incident | None, event: Event, after: Incident, routes: Ro
     - Over (resolved, dismissed, or merged into another incident): a `notice` to those who were paged in this cycle,
       except the one who ended it.
     - Given to somebody by somebody else: a `notice` to the new owner.
-    - Unlinked, and nobody was told of it in this cycle: as opened.
+    - Unlinked while it goes on, and nobody was told of it in this cycle: as opened.
     - Everything else: nothing. While an incident is silenced nothing goes out but notices and hand-overs.
     """
     return _pages_for(before, event, after, routes)[0]
@@ -132,7 +132,9 @@ def _pages_for(  # noqa: C901 -- one case per event
             rung = Rung(tuple(pair for pair in dict.fromkeys(paged) if pair[0] != event.by))
         case Assigned():
             purpose, round_ = "notice", after.version
-        case Unlinked() if after.active and not after.told:  # nobody was told of it while another spoke for it
+        case Unlinked(calm=False) if (
+            after.active and not after.told
+        ):  # nobody was told of it while another spoke for it
             purpose, round_ = _purpose(after, "first"), 0
             rung = _audience(after, 0, event.at, routes)
         case _:

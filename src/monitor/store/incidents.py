@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from monitor.clock import Clock
+    from monitor.escalation.types import Together
     from monitor.incident import Event, Plan, Routes
     from monitor.page.facts import About
     from monitor.store.database import Store
@@ -134,7 +135,7 @@ class IncidentWriter:
                 parent = self._note(parent, _joined(step.incident, act.at, "rules", act.decision.reason))
             self._spare(parent, step.incident, event, step.spared)
             if isinstance(event, Resolved):
-                self._let_go_of(step.incident, event)
+                self._let_go_of(step.incident, event, view.together)
             pages = outgoing(step.intents, step.incident, facts, decided_at=act.at, created_at=self._now)
             if act.backlog_since is None:
                 self._queue(pages)
@@ -266,12 +267,13 @@ class IncidentWriter:
                 self._change(child, msgspec.structs.replace(event, why=why))
         return self.by_id(current.id) or current
 
-    def _let_go_of(self, ended: Incident, event: Resolved) -> None:
-        """Let the parts of what the rules ended stand for themselves again."""
+    def _let_go_of(self, ended: Incident, event: Resolved, now: Together | None) -> None:
+        """Let the parts of what the rules ended stand for themselves again; nobody is paged for those that are calm."""
         for name in ended.children:
             child = self.by_id(name)
             if child is not None and child.active and child.parent == ended.id:
-                self._change(child, Unlinked(at=event.at, by=event.by, why=f"{ended.id} is over"))
+                calm = now is not None and child.story not in now.stories
+                self._change(child, Unlinked(at=event.at, by=event.by, why=f"{ended.id} is over", calm=calm))
 
     def _move(self, swallowed: Incident, into: str, at: float) -> None:
         """Take the parts of an incident that was merged into another along."""
