@@ -3,10 +3,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monitor.mention.yamlfile import FileError
-from monitor.sentiment.causes import SHIPPED, load_causes
+from monitor.sentiment.causes import SHIPPED, CauseReader, load_causes
 from monitor.sentiment.runtime import OnnxScorer
 
 TREES = ("travel", "retail", "software")
@@ -59,6 +60,20 @@ def test_who_is_not_cross_has_no_cause_but_a_best_guess() -> None:
     thanks, shrug = OnnxScorer(threads=1, causes="travel").read(["thank you, the flight was lovely", "see you at six"])
     assert thanks.cause.id == shrug.cause.id == "unclear"
     assert thanks.cause.best in {node.id for node in load_causes("travel")}
+
+
+def test_words_that_no_example_has_weigh_nothing_in_any_order() -> None:
+    # which of them counted used to hang on the order of a set, so on the process
+    nodes = load_causes("travel")
+    ranks = {word: 10_000 + place for place, word in enumerate(("suitcase", "handle", "zither", "quokka", "walnut"))}
+    flat = np.zeros((sum(len(node.examples) for node in nodes), 2), np.float32)
+    flat[:, 0] = 1.0
+    reader = CauseReader(nodes, lambda texts: flat[: len(texts)], ranks)
+    texts = ["suitcase handle", "zither suitcase quokka handle", "handle walnut quokka zither suitcase"]
+    plain, *others = reader.scores(np.zeros((3, 2), np.float32), texts)
+    assert plain.max() > 0
+    for other in others:
+        np.testing.assert_array_equal(other, plain)
 
 
 @pytest.mark.parametrize(

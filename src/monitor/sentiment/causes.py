@@ -44,7 +44,7 @@ class Tuning(Struct, frozen=True):
 
     words: float = 0.4
     sharp: float = 14.0
-    dare: float = 0.45
+    dare: float = 0.46
 
 
 def load_causes(path: Path | str) -> tuple[Node, ...]:
@@ -154,21 +154,21 @@ class CauseReader:
         rows: list[dict[int, float]] = []
         for text in texts:
             row: dict[int, float] = {}
-            for word in {stem(one) for one in _WORD.findall(text.lower())}:
+            for word in sorted({stem(one) for one in _WORD.findall(text.lower())}):
                 weight = self._rarity(word)
                 if weight <= 0:
                     continue
                 if grow:
                     self._places.setdefault(word, len(self._places))
                 place = self._places.get(word)
-                row[-1 if place is None else place] = weight
+                if place is not None:
+                    row[place] = weight
             rows.append(row)
         out = np.zeros((len(texts), len(self._places)), np.float32)
         for index, row in enumerate(rows):
             length = math.sqrt(sum(weight * weight for weight in row.values())) or 1.0
             for place, weight in row.items():
-                if place >= 0:
-                    out[index, place] = weight / length
+                out[index, place] = weight / length
         return out
 
     def _rarity(self, word: str) -> float:
