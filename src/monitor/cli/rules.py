@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -73,14 +74,20 @@ def list_(
     if as_json:
         typer.echo(msgspec.json.encode({"version": rules.version, "rules": rows}))
         return
-    table = Table("rule", "severity", "of", "hold", "route", "when", title=rules.version)
+    console = Console()
+    console.print(Text(rules.version), highlight=False)
     for row in rows:
         severity = f"{row['action']} {row['severity']}" if row["action"] != "open" else row["severity"]
-        severity += " (shadow)" if row["shadow"] else ""
-        hold = lasting(float(row["hold_s"])) if row["hold_s"] else "none"
-        cells = (row["name"], severity, ", ".join(row["kinds"]), hold, row["route"], row["when"])
-        table.add_row(*(Text(safe(str(cell), 400)) for cell in cells))
-    Console().print(table)
+        held = f"held for {lasting(float(row['hold_s']))}" if row["hold_s"] else "at once"
+        route = f"route {row['route']}" if row["route"] else ""
+        shadow = "shadow" if row["shadow"] else ""
+        about = (severity, shadow, " or ".join(row["kinds"]), held, route)
+        line = Text(safe(str(row["name"]), 80), style="bold")
+        line.append("  " + safe(", ".join(filter(None, about)), 200), style="not bold")
+        console.print()
+        console.print(line)
+        # On lines of its own, for no column is wide enough for a condition.
+        console.print(Padding(Text(safe(str(row["when"]), 2000), style="dim"), (0, 0, 0, 4), expand=False))
 
 
 @app.command("test")
