@@ -32,8 +32,8 @@ from monitor.escalation.example import example_view
 from monitor.escalation.types import Decision
 from monitor.incident import Wish, incident_id
 from monitor.store import Desk, Store
-from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import outbox, receipt
+from monitor.store.writer import IncidentWriter
 from tests.support.stores import url_for
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from monitor.oncall import Directory, Recipient, Route, load_oncall
 from monitor.page import Delivery, Dispatcher
 from monitor.page.worker import PageMeter
 from monitor.store import IncidentStore, OutboxStore, Store
-from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import metadata
+from monitor.store.writer import IncidentWriter
 from monitor.telemetry.metrics import Metrics
 from tests.support.stores import url_for
 

@@ -24,8 +24,8 @@ from monitor.sentiment.reading import Origin
 from monitor.sentiment.stub import StubScorer
 from monitor.source.ticks import Ticker
 from monitor.store import PartitionState, Store, WatchStore, read_account
-from monitor.store.incidents import unpack
 from monitor.store.tables import incident, metadata, outbox, partition_state, seen, story
+from monitor.store.writer import unpack
 from tests.support.stores import passing_url
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from monitor.escalation.example import example_view
 from monitor.escalation.types import Decision
 from monitor.incident import IllegalChange, incident_id
 from monitor.store import Store, VersionConflictError
-from monitor.store.incidents import IncidentWriter
+from monitor.store.writer import IncidentWriter
 from tests.support.pipeline import on_call
 from tests.support.stores import url_for
 

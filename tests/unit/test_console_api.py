@@ -20,7 +20,7 @@ from monitor.escalation.types import Decision
 from monitor.incident import VERBS, incident_id
 from monitor.page.readers import Readers
 from monitor.store import Desk, Store
-from monitor.store.incidents import IncidentWriter
+from monitor.store.writer import IncidentWriter
 from tests.support.pipeline import on_call
 from tests.support.stores import url_for
 

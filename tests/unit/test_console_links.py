@@ -20,7 +20,7 @@ from monitor.page.links import Linker
 from monitor.page.readers import Reader, Readers
 from monitor.page.types import COLUMNS, Page
 from monitor.store import Desk, Store
-from monitor.store.incidents import IncidentWriter
+from monitor.store.writer import IncidentWriter
 from tests.support.pipeline import on_call
 from tests.support.stores import url_for
 

@@ -16,7 +16,7 @@ from monitor.page.compose import compose, plain
 from monitor.page.readers import Reader
 from monitor.page.types import COLUMNS, Page
 from monitor.store import Desk, IncidentStore, OutboxStore
-from monitor.store.incidents import IncidentWriter
+from monitor.store.writer import IncidentWriter
 from tests.support.pipeline import on_call
 
 PEOPLE = on_call("ana")

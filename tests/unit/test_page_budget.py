@@ -12,8 +12,8 @@ from monitor.page import Delivery, Dispatcher
 from monitor.page.budget import Budget, can_wait, held_until
 from monitor.page.trial import trial_pages, week_of
 from monitor.store import Desk, OutboxStore
-from monitor.store.incidents import IncidentWriter
 from monitor.store.spare import put
+from monitor.store.writer import IncidentWriter
 from tests.support.receivers import a_page
 
 HOUR = 3600.0

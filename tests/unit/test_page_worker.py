@@ -15,7 +15,7 @@ from monitor.engine.changes import Act
 from monitor.escalation.types import Decision, StoryView
 from monitor.page.worker import DispatchError, dispatch, notifiers_of
 from monitor.store import Store
-from monitor.store.incidents import IncidentWriter
+from monitor.store.writer import IncidentWriter
 from monitor.telemetry import Worker
 from tests.support.stores import url_for
 

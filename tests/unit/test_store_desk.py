@@ -23,8 +23,8 @@ from monitor.store import (
     UnknownIncidentError,
     VersionConflictError,
 )
-from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import link_used
+from monitor.store.writer import IncidentWriter
 from tests.support.pipeline import on_call
 
 PEOPLE = on_call("ana", "ben")

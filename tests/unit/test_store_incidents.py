@@ -11,7 +11,7 @@ from monitor.escalation.example import example_view
 from monitor.escalation.types import Decision
 from monitor.incident import Acknowledged, Answered, Assigned, Dismissed, IllegalChange, Resolved, incident_id, replay
 from monitor.store import IncidentStore, OutboxStore, Store
-from monitor.store.incidents import IncidentWriter, VersionConflictError
+from monitor.store.writer import IncidentWriter, VersionConflictError
 from tests.support.pipeline import on_call
 
 PEOPLE = on_call("ana", "ben")

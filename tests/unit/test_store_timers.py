@@ -9,8 +9,8 @@ from monitor.escalation.example import example_view
 from monitor.incident import Acknowledged
 from monitor.oncall import Directory, Ladder, Level, OnCall, Recipient, Route
 from monitor.store import IncidentStore, PartitionState, WatchStore
-from monitor.store.incidents import IncidentWriter
 from monitor.store.timers import run_timers
+from monitor.store.writer import IncidentWriter
 
 LADDER = Ladder(
     name="main", levels=(Level(to=("ana",), wait=600.0), Level(to=("ben",), wait=600.0), Level(to=("carla",)))

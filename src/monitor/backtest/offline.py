@@ -16,8 +16,8 @@ from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
 from monitor.source.ticks import Ticker
 from monitor.store import Account, PartitionState, Store, WatchStore, read_account
-from monitor.store.incidents import unpack
 from monitor.store.tables import incident, outbox, story
+from monitor.store.writer import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

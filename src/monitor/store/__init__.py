@@ -8,10 +8,11 @@ them, `MirrorStore` knows which messages elsewhere are behind, `account` adds th
 from monitor.store.account import Account, read_account
 from monitor.store.database import Store, StoreError, StoreUnavailableError
 from monitor.store.desk import Desk, LinkUsedError, UnknownIncidentError
-from monitor.store.incidents import IncidentStore, VersionConflictError
+from monitor.store.incidents import IncidentStore
 from monitor.store.mirror import Mirror, MirrorStore
 from monitor.store.outbox import OutboxStore
 from monitor.store.watch import LostPartitionError, PartitionState, WatchStore
+from monitor.store.writer import VersionConflictError
 
 __all__ = [
     "Account",

@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from monitor.clock import WallClock
 from monitor.incident import ACTIVE, Event, IllegalChange, Incident, Wish, event_of
-from monitor.store.incidents import IncidentStore, unpack
+from monitor.store.incidents import IncidentStore
 from monitor.store.tables import incident as incident_table
 from monitor.store.tables import link_used
+from monitor.store.writer import unpack
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -12,8 +12,8 @@ from msgspec import Struct
 from sqlalchemy import and_, insert, select, update
 
 from monitor.incident import Incident
-from monitor.store.incidents import unpack
 from monitor.store.tables import incident, mirror
+from monitor.store.writer import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import select
 
-from monitor.store.incidents import unpack
 from monitor.store.tables import incident, shadow_decision
+from monitor.store.writer import unpack
 
 if TYPE_CHECKING:
     from monitor.store.database import Store

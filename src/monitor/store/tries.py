@@ -14,10 +14,10 @@ from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from monitor.page.outbox import Next, Standing
 from monitor.page.policy import not_needed
 from monitor.page.types import COLUMNS, Delivery, Page
-from monitor.store.incidents import unpack
 from monitor.store.mirror import cycle_of, note
 from monitor.store.spare import hold
 from monitor.store.tables import incident, mirror, outbox, receipt
+from monitor.store.writer import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,8 +17,8 @@ from monitor.clock import WallClock
 from monitor.engine.changes import SeenRow, StoryRow, TideRow
 from monitor.store.account import found
 from monitor.store.bulk import Lookup, Upsert
-from monitor.store.incidents import IncidentWriter
 from monitor.store.tables import account, loose, partition_state, seen, shadow_decision, story, tide
+from monitor.store.writer import IncidentWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
