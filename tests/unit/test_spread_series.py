@@ -61,6 +61,54 @@ def test_a_shift_of_whole_weeks_changes_nothing():
     assert list(waves(rows)) == list(waves(later))
 
 
+def without(rows, first, last):
+    return [*rows[:first], *rows[last:]]
+
+
+@pytest.mark.parametrize("hours", [1, 12, 60])
+@pytest.mark.parametrize("start", [288 * 6, 288 * 6 + 130])
+def test_missing_rows_are_neither_calm_nor_a_storm(hours, start):
+    rows = without(series(days=11), start, start + 12 * hours)
+    assert sum(waves(rows)) == 0
+
+
+@pytest.mark.parametrize("hours", [1, 12, 60])
+def test_a_storm_on_both_sides_of_missing_rows_is_one_wave(hours):
+    storms = (288 * 7 + 100, 288 * 7 + 112 + 12 * hours)
+    rows = without(series(days=11, storms=storms), 288 * 7 + 112, 288 * 7 + 112 + 12 * hours)
+    begins = list(waves(rows))
+    assert sum(begins) == 1
+    assert 0 <= begins.index(True) - storms[0] <= 3
+
+
+def test_rows_of_nothing_are_calm_where_missing_ones_are_not():
+    storms = (288 * 7 + 100, 288 * 7 + 112 + 12 * 24)
+    silent = [(t, 0.0 if storms[0] + 12 <= i < storms[1] else v) for i, (t, v) in enumerate(series(11, storms))]
+    assert sum(waves(silent)) == 2
+
+
+def test_missing_rows_teach_nothing():
+    whole, down, silent = BrandTide(), BrandTide(), BrandTide()
+    first, last = START + 3 * 86_400.0, START + 5 * 86_400.0
+    down.gap(first, last)
+    for t, count in series(days=8):
+        whole.count(t, count)
+        silent.count(t, 0.0 if first <= t < last else count)
+        if not first <= t < last:
+            down.count(t, count)
+    at = START + 8 * 86_400.0 + 12 * 3600.0
+    expected = [tide.assess(at).expected for tide in (silent, down, whole)]
+    assert expected[0] < 0.95 * expected[2]
+    assert expected[1] == pytest.approx(expected[2], rel=0.05)
+
+
+def test_a_series_with_missing_rows_cut_in_the_middle_gives_the_same_until_the_cut():
+    rows = without(series(storms=(288 * 5 + 50, 288 * 7 + 100)), 288 * 6, 288 * 6 + 40)
+    whole = list(waves(rows))
+    for cut in (288 * 6 - 1, 288 * 6, 288 * 6 + 1, 288 * 7 + 80):
+        assert list(waves(rows[:cut])) == whole[:cut]
+
+
 def test_two_scales_must_agree():
     novelty = Novelty()
     for at in range(6 * PER_DAY):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING
 
 from monitor.spread.bins import BIN
@@ -12,6 +13,9 @@ from monitor.spread.tide import LATE, BrandTide
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+MISSING = 1.5
+"""Rows are missing where the next one comes later than so many of the shortest step so far."""
 
 
 def read_series(path: Path) -> list[tuple[str, float, float]]:
@@ -35,7 +39,8 @@ def read_series(path: Path) -> list[tuple[str, float, float]]:
 def waves(rows: Iterable[tuple[float, float]]) -> Iterator[bool]:
     """Say for each (time, count), in order, whether a wave begins with it; nothing later is looked at.
 
-    The count is told at its time, and the time passes until its five minutes are judged.
+    The count is told at its time, and the time passes until its five minutes are judged. Where rows are missing the
+    input was down, which is neither calm nor a storm; a row of nothing is calm.
 
     >>> calm = [(300.0 * i, 5.0 + i % 3) for i in range(288 * 8)]
     >>> storm = [(300.0 * i, 200.0) for i in range(288 * 8, 288 * 8 + 12)]
@@ -45,7 +50,14 @@ def waves(rows: Iterable[tuple[float, float]]) -> Iterator[bool]:
     """
     tide = BrandTide()
     last: float | None = None
+    before: float | None = None
+    step = inf
     for t, count in rows:
+        if before is not None and t > before:
+            step = max(min(step, t - before), BIN)
+            if t - before > MISSING * step:
+                tide.gap((before // BIN + 1.0) * BIN, t // BIN * BIN)
+        before = t if before is None else max(t, before)
         tide.count(t, max(count, 0.0))
         tide.tick((t // BIN + 1.0) * BIN + LATE)
         begins = tide.wave_since is not None and tide.wave_since != last

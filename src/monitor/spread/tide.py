@@ -98,7 +98,8 @@ class BrandTide:
 
     Volume and share of complaints are judged jointly, every cause by itself, and the volume against the surprises of
     earlier days. All of it counts distinct voices. Waves open and end when a bin of five minutes is closed, so that
-    it does not matter how often `assess` is called.
+    it does not matter how often `assess` is called. Scores are variance-stabilised (Anscombe 1948) and joined as
+    Stouffer et al. (1949) do.
 
     Example: four quiet days, then a storm in the fifth.
 
@@ -113,6 +114,8 @@ class BrandTide:
     >>> storm = tide.assess(start + 3600.0)
     >>> storm.wave_since is not None, storm.observed > 5 * storm.expected
     (True, True)
+    >>> storm.low <= storm.expected <= storm.high < storm.observed, storm.window_s
+    (True, 3600.0)
     """
 
     __slots__ = (
@@ -179,6 +182,7 @@ class BrandTide:
         last = int((self.newest - LATE) // BIN) - 1
         if last - self.next_bin > MOST_BINS:
             self.novelty.skip()
+            self.high_at += (last - MOST_BINS - self.next_bin) * BIN
             self.next_bin = last - MOST_BINS
         while self.next_bin <= last:
             self._judge(self.next_bin)
@@ -298,7 +302,9 @@ class BrandTide:
         else:
             self.novelty.skip()
         best = self._best(now, at, base) if at - self.bins.newest < max(WINDOWS) * PER_HOUR else None
-        if best is None:
+        if not seen:
+            self.high_at += BIN  # the input was down: neither storm nor calm, so that a wave stays as it was
+        elif best is None:
             self._calm(now)
         elif self.wave_since is None:
             enough = best.voices >= LEAST_VOICES and best.observed >= LEAST_RATIO * best.expected
