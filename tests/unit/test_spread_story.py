@@ -97,6 +97,48 @@ def test_a_shuffle_within_a_minute_leaves_the_forecast_as_it_is(rows, rng):
     assert all(close(x, y) for x, y in zip(numbers(a), numbers(b), strict=True))
 
 
+@pytest.mark.parametrize(("voices", "seconds"), [(50, 1800.0), (400, 7200.0), (1500, 20_000.0)])
+def test_minutes_told_in_any_order_give_the_same_forecast_on_the_way(voices, seconds):
+    """Also where voices are no longer known by name. Every minute is shuffled, and judged when it is over."""
+    rng = random.Random(voices)
+    rows = sorted(
+        (seconds * rng.random() ** 2, rng.getrandbits(64), round(rng.lognormvariate(5.5, 1.5))) for _ in range(voices)
+    )
+    rows += [(t + 1.0, voice, followers) for t, voice, followers in rows if rng.random() < 0.1]
+    minutes: dict[int, list[tuple[float, int, int]]] = {}
+    for row in sorted(rows):
+        minutes.setdefault(int(row[0] // 60.0), []).append(row)
+    straight, mixed = StorySpread(), StorySpread()
+    apart = []
+    for minute, said in sorted(minutes.items()):
+        for story, order in ((straight, said), (mixed, rng.sample(said, len(said)))):
+            for t, voice, followers in order:
+                story.observe(START + t, voice, followers, "repost", 0.8)
+        now = START + 60.0 * (minute + 1)
+        a, b = straight.assess(now, ViralLine(5000.0), 1.0), mixed.assess(now, ViralLine(5000.0), 1.0)
+        pairs = zip(numbers(a), numbers(b), strict=True)
+        apart.append(max(abs(x - y) / max(abs(x), 1.0) for x, y in pairs))
+    apart.sort()
+    assert len(apart) > 10
+    assert apart[int(0.99 * len(apart))] < 0.02  # a tree's question may lie right between two nearly equal numbers
+    assert voices > 64 or apart[-1] < 1e-6
+    later = START + seconds + 3 * 86400.0
+    settled = [numbers(story.assess(later, LINE, 1.0)) for story in (straight, mixed)]
+    assert settled[0] == pytest.approx(settled[1], rel=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(mentions, st.lists(st.floats(-4e9, 4e9), min_size=1, max_size=6))
+def test_jumps_of_the_clock_leave_every_number_finite(rows, jumps):
+    story = told(rows)
+    for i, jump in enumerate(jumps):
+        story.observe(START + jump, 10_000 + i, None, "post", None)
+        spread = story.assess(START, LINE, 1.0)
+        assert all(isfinite(x) for x in numbers(spread))
+        assert spread.forecast.q10 <= spread.forecast.q50 <= spread.forecast.q90
+        assert len(story.dump()) <= 4096
+
+
 @settings(deadline=None, max_examples=30)
 @given(mentions, st.integers(-500, 500))
 def test_a_shift_of_whole_weeks_changes_nothing(rows, weeks):
@@ -138,6 +180,28 @@ def test_withdrawing_undoes_observing(rows, extra):
     assert close(story.voices, plain.voices)
     now = START + 4 * 86400.0
     assert close(story.assess(now, LINE, 0.0).per_hour, plain.assess(now, LINE, 0.0).per_hour)
+
+
+@pytest.mark.parametrize("pause", [2 * 3600.0, 5 * 86400.0])
+def test_a_run_of_activity_is_since_the_last_pause(pause):
+    story = StorySpread()
+    assert story.assess(START, LINE, 0.0).since is None
+    for i in range(30):
+        story.observe(START + 60.0 * i, i, 300, "post", None)
+    assert story.assess(START + 1800.0, LINE, 0.0).since == START
+    again = START + 1740.0 + pause
+    for i in range(60):
+        story.observe(again + 60.0 * i, 100 + i, 300, "repost", None)
+    since = story.assess(again + 60 * 60.0, LINE, 0.0).since
+    assert again - 0.15 * pause - 600.0 <= since <= again + 40.0
+
+
+def test_what_drives_a_story_tells_reposts_quotes_and_replies_apart():
+    story = StorySpread()
+    for i, kind in enumerate(["post", "repost", "repost", "reply"] * 5):
+        story.observe(START + 30.0 * i, i, 300, kind, None)
+    drivers = dict(story.assess(START + 600.0, LINE, 0.0).drivers)
+    assert [drivers[f"{kind}_share"] for kind in ("repost", "quote", "reply")] == [0.5, 0.0, 0.25]
 
 
 def test_three_mentions_are_no_alarm_and_growth_through_half_the_line_is():

@@ -3,11 +3,14 @@ from __future__ import annotations
 import random
 from math import isfinite
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.spread import BrandTide
+from monitor.spread.novelty import PER_DAY, Novelty
+from monitor.spread.scores import excess_share, score
 
 HOUR, DAY = 3600.0, 86400.0
 START = 1_700_000_000.0 // (7 * DAY) * 7 * DAY
@@ -152,6 +155,43 @@ def test_a_single_spike_of_a_million_is_survived_and_forgotten():
     later, before = tide.assess(START + 8 * DAY + 600.0), calm
     assert later.wave_since is None
     assert later.expected < 3 * before.expected + 10
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats(0, 1e7), st.floats(0, 1e6), st.floats(0, 1e5), st.floats(0, 1e5), st.floats(0.05, 1.0))
+def test_more_complaints_never_score_less_and_a_higher_baseline_never_more(seen, more, usual, higher, dispersion):
+    plain = score(seen, usual, dispersion)
+    assert score(seen + more, usual, dispersion) >= plain - 1e-9
+    assert score(seen, usual + higher, dispersion) <= plain + 1e-9
+    voices = seen + more + usual
+    assert excess_share(seen + more, voices, 0.3) >= excess_share(seen, voices, 0.3) - 1e-9
+
+
+@pytest.mark.parametrize("days", [3, 8])
+def test_more_in_a_bin_is_never_less_surprising(days):
+    rng = random.Random(days)
+    past = Novelty()
+    for at in range(days * PER_DAY + 40):
+        past.step(at, float(rng.randrange(9)), 4.0, 0.2)
+    raw = msgspec.msgpack.encode(past)
+    surprises = [
+        msgspec.msgpack.decode(raw, type=Novelty).step(days * PER_DAY + 40, count, 4.0, 0.2)
+        for count in (0.0, 4.0, 20.0, 60.0, 200.0, 1e4, 1e6)
+    ]
+    assert surprises == sorted(surprises)
+    assert surprises[-1] > surprises[0]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(-1e9, 4e9), min_size=1, max_size=5))
+def test_jumps_of_the_clock_are_survived(jumps):
+    tide = week(days=2)
+    for i, jump in enumerate(jumps):
+        tide.observe(START + jump, 0.9, i, "a")
+        state = tide.assess(START + jump)
+        assert all(isfinite(x) for x in (state.observed, state.expected, state.low, state.high, state.score))
+        assert state.wave_since is None
+    assert isfinite(BrandTide.load(tide.dump()).line().size)
 
 
 @settings(deadline=None, max_examples=30)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import sqrt
 
 from monitor.spread.forecast import Forecaster
 from monitor.spread.kernel import SCALES
 from monitor.spread.signs import Signs, signs
-from monitor.spread.story import BUCKET, StoryState
+from monitor.spread.story import KINDS, StoryState
 from monitor.spread.types import Spread, ViralLine
 
 YOUNGEST = 60.0
@@ -19,6 +19,8 @@ QUIET = 3600.0
 
 class StorySpread(StoryState):
     """How one story spreads, and how far it will: constant time and at most 4 KB, whatever its size.
+
+    The point process (Zhao et al. 2015; Hawkes and Oakes 1974) below, a learned layer above it (Mishra et al. 2016).
 
     Example: forty voices within twenty minutes, the last ones coming faster.
 
@@ -32,6 +34,13 @@ class StorySpread(StoryState):
     (True, True)
     >>> StorySpread.load(story.dump()).assess(1200.0, ViralLine(100.0), 2.0) == spread
     True
+
+    Why: what was observed against what is ordinary, since when, at which scale, and what drives it.
+
+    >>> spread.per_hour > 50 * spread.expected_per_hour, spread.since, spread.burst_scale_s
+    (True, 0.0, 1200.0)
+    >>> [name for name, value in spread.drivers][:3], dict(spread.drivers)["repost_share"]
+    (['voices_per_hour', 'voices_last_5_min', 'reproduction'], 1.0)
     """
 
     __slots__ = ()
@@ -90,7 +99,7 @@ class StorySpread(StoryState):
             ("still_expected", seen.hawkes),
         ]
         drivers += [
-            ("repost_share", min(self.kinds[0] / total, 1.0)),
+            *((f"{kind}_share", min(self.kinds[at] / total, 1.0)) for kind, at in KINDS.items()),
             ("mentions_per_voice", self.size / max(total, 1.0)),
         ]
         if self.read:
@@ -98,15 +107,16 @@ class StorySpread(StoryState):
         return tuple((name, round(value, 4)) for name, value in drivers)
 
     def _since(self) -> float | None:
-        """When the present run of activity began, as far as it is still known."""
-        if not self.size:
-            return None
-        since, last = None, inf
-        for at in sorted(self.buckets, reverse=True):
-            if last - at > QUIET / BUCKET:
-                return since
-            since, last = max(at * BUCKET, self.first), at
-        return self.first if self.peak[0] else since
+        """When the present run of activity began: before it there were `QUIET` seconds without a voice.
+
+        As far as the growth curve still tells: it keeps a pause for as long as that is not much shorter than its age.
+        """
+        began = None
+        for start, width in sorted(self.growth.spans(), reverse=True):
+            if began is not None and began - (start + width) >= QUIET:
+                break
+            began = start
+        return None if began is None else max(began, self.first)
 
 
 def _burst_scale(seen: Signs, background_per_hour: float) -> float | None:

@@ -1,7 +1,7 @@
 """What an ordinary hour brings: a robust baseline of counts by hour of the week, usable from the first day.
 
 An hour's expectation is the clipped mean of what earlier weeks brought in the same hour of the week, shrunk to the same
-hour of the day, shrunk to a constant: with little history the coarser figure rules (James and Stein's idea, with the
+hour of the day, shrunk to a constant: with little history the coarser figure rules (James and Stein 1961, with the
 weights of a gamma-Poisson model). Medians come first and means second, clipped around them, so that a storm does not
 raise what is expected of the next one; hours inside a wave weigh nothing until the wave has outlived `NEW_NORMAL`.
 """

@@ -1,4 +1,7 @@
-"""A brand's recent past in five-minute bins, and its older past in hours: who complained, who spoke, about what."""
+"""A brand's recent past in five-minute bins, and its older past in hours: who complained, who spoke, about what.
+
+Voices are counted by bitmaps, which join without counting anybody twice (linear counting, Whang et al. 1990).
+"""
 
 from __future__ import annotations
 

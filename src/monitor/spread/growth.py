@@ -105,6 +105,11 @@ class Growth:
             total += weight
         return ages, voices
 
+    def spans(self) -> list[tuple[float, float]]:
+        """Return where somebody spoke: the start and the width of every bucket that holds a voice, in no order."""
+        widths = ((key, UNIT * (1 << (key & _LEVEL))) for key, weight in self.cells.items() if weight >= NOTHING)
+        return [((key >> 5) * width, width) for key, width in widths]
+
     def merge(self, other: Growth) -> None:
         """Add everything that `other` counted."""
         self.newest = max(self.newest, other.newest)

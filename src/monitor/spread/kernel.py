@@ -31,7 +31,12 @@ def unspent(exposures: tuple[float, ...]) -> float:
 
 
 def intensity(exposures: tuple[float, ...]) -> float:
-    """Return the rate (a second) of answers that the exposures cause now, at a reproduction number of one."""
+    """Return the rate (a second) of answers that the exposures cause now, at a reproduction number of one.
+
+    >>> fresh, old = (1.0,) * 6, tuple(exp(-3600 / s) for s in SCALES)  # a mention just now, and one an hour ago
+    >>> round(60 * intensity(fresh), 3), round(60 * intensity(old), 4)  # answers a minute
+    (0.168, 0.0021)
+    """
     return sum(m / s * e for m, s, e in zip(MASSES, SCALES, exposures, strict=True))
 
 
@@ -41,6 +46,10 @@ def caused(exposures: tuple[float, ...], scale: int) -> float:
     It is the integral of `intensity` over the past, weighted by exp(-age / tau): the denominator of a maximum
     likelihood infectiousness with an exponential window in the place of SEISMIC's triangle. For two exponentials the
     convolution is in closed form; where both time constants are the same, its limit is taken from the neighbours.
+
+    >>> old = tuple(exp(-3600 / s) for s in SCALES)  # a mention of exposure 1, an hour ago
+    >>> round(caused(old, 5), 1), round(caused(old, 0), 3)  # 1 - unspent, for what a day remembers; of the last minute
+    (0.7, 0.002)
     """
     tau = SCALES[scale]
     total = 0.0

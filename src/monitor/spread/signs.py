@@ -53,6 +53,18 @@ def signs(story: StoryState, now: float) -> Signs:
     `hawkes` is what the branching process still expects: the unspent exposure times the infectiousness, and all
     generations after it (Zhao et al. 2015, eq. 8, with the reproduction number in the place of
     p times the mean degree).
+
+    Twenty voices a minute apart, or with pauses that double: the one multiplies, the other dies down.
+
+    >>> steady, dying = StoryState(), StoryState()
+    >>> for i in range(20):
+    ...     steady.observe(60.0 * i, i, 300, "repost", None)
+    ...     dying.observe(0.02 * 2.0**i, i, 300, "repost", None)
+    >>> alive, dead = signs(steady, 1200.0), signs(dying, 14_400.0)
+    >>> alive.voices == dead.voices == 20.0, alive.reproduction > 1.0 > dead.reproduction
+    (True, True)
+    >>> alive.hawkes > 3 * dead.hawkes, alive.per_hour > 10 * dead.per_hour
+    (True, True)
     """
     now = max(now, story.ref)
     fade = decays(now - story.ref)
