@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.spread import StorySpread, ViralLine
 from monitor.spread.cascades import Cascade, judge, read_cascades, replay
-from monitor.spread.forecast import Forecaster, packaged, read_models, write_models
+from monitor.spread.forecast import NO_RANK, Forecaster, packaged, read_models, write_models
 from monitor.spread.growth import Growth, age_of, arrived
 from monitor.spread.signs import NAMES, signs
 from monitor.spread.trees import grow, pack, unpack
@@ -84,15 +84,22 @@ def test_what_is_no_file_of_forecasters_is_refused():
     with pytest.raises(KeyError, match="no forecaster"):
         packaged("myspace")
     with pytest.raises(KeyError, match="budget"):
-        packaged("twitter").threshold(0.5, 100.0)
+        packaged("twitter").at_budget(0.5)
 
 
 def test_thresholds_rise_with_the_line_and_fall_with_the_budget():
     model = packaged("twitter")
     for budget in (0.01, 0.05):
-        ranks = [model.threshold(budget, line) for line in (300.0, 600.0, 1286.0, 2000.0)]
+        ranks = [model.at_budget(budget).at(line) for line in (300.0, 600.0, 1286.0, 2000.0)]
         assert all(a <= b for a, b in pairwise(ranks))
-    assert model.threshold(0.01, 1286.0) >= model.threshold(0.05, 1286.0)
+    assert model.at_budget(0.01).at(1286.0) >= model.at_budget(0.05).at(1286.0)
+
+
+def test_a_story_with_too_little_growth_to_come_ranks_below_all():
+    model = packaged("twitter")
+    young, old = (seen for _, _, seen in replay(cascade(), (300, 172_800)))
+    assert model.rank(young, 0.4) == model.rank(young) > NO_RANK
+    assert model.rank(old) > model.rank(old, 0.4) == NO_RANK
 
 
 def cascade(n=900, scale=900.0, cut=None):

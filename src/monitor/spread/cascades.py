@@ -98,11 +98,12 @@ def judge(cascade: Cascade, forecaster: Forecaster, budget: float, line: float) 
     The scorer counts reposts without the post; the forecast counts the post's author as a voice too.
     """
     viral = ViralLine(line + 1.0)
-    threshold = forecaster.threshold(budget, line + 1.0)
+    thresholds = forecaster.at_budget(budget)
+    threshold = thresholds.at(line + 1.0)
     out: dict[str, Any] = {"cascade_id": cascade.id, "alert_time": None, "predicted_size": None}
     pred, low, high = {}, {}, {}
     for age, told, seen in replay(cascade):
-        if out["alert_time"] is None and told and forecaster.rank(seen) > threshold:
+        if out["alert_time"] is None and told and forecaster.rank(seen, thresholds.least_growth) > threshold:
             out["alert_time"] = age
             out["predicted_size"] = round(forecaster.predict(seen, viral).q50 - 1.0)
         if age in FORECAST_AGES:

@@ -12,13 +12,16 @@ from monitor.spread.cascades import Cascade, judge, read_cascades
 from monitor.spread.forecast import Forecaster, packaged, read_models, write_models
 from monitor.spread.heldout import Trial
 from monitor.spread.series import write_alerts
-from monitor.spread.train import BUDGETS, SLACK, TIGHT, train_general, train_platform
+from monitor.spread.train import BUDGETS, Recipe, train_general, train_platform
 
 app = typer.Typer(help="How stories spread: train the forecasts.", no_args_is_help=True)
 bench = typer.Typer(help="Replay public series and cascades for the benchmark's scorers.", no_args_is_help=True)
 
-PLATFORMS = {"twitter": (0.0, True), "weibo": (0.25, False)}
-"""What has a benchmark: how much of the hourly rate its rank takes in, and whether a calmer forest ranks."""
+PLATFORMS = {
+    "twitter": Recipe(rate_weight=0.0, calm=True, importance=0.3),
+    "weibo": Recipe(rate_weight=0.25, calm=False, importance=0.2),
+}
+"""What has a benchmark."""
 
 OTHERS = ("tideh", "auspol", "url_twitter2010")
 """Further public cascades that the general forecaster learns from."""
@@ -51,12 +54,12 @@ def train(
     if missing:
         raise typer.BadParameter(f"no {', '.join(f'{name}.jsonl.gz' for name in missing)} below {data}")
     sets: dict[str, list[Cascade]] = {name: list(read_cascades(found[name])) for name in (*PLATFORMS, *OTHERS)}
-    for name, (rate_weight, calm) in PLATFORMS.items():
+    for name, recipe in PLATFORMS.items():
         if only in {"", name}:
             typer.echo(f"{name}: {len(sets[name])} cascades")
-            models[name], rows = train_platform(sets[name], rate_weight, typer.echo, calm=calm)
+            models[name], rows = train_platform(sets[name], recipe, typer.echo)
             if check is not None:
-                _write_trial(Trial(sets[name], *rows, SLACK if calm else TIGHT), name, check)
+                _write_trial(Trial(sets[name], *rows, recipe), name, check)
     if only in {"", "general"}:
         typer.echo(f"general: {sum(len(some) for some in sets.values())} cascades")
         models["general"] = train_general(list(sets.values()), typer.echo)

@@ -47,6 +47,9 @@ NARROW, WIDE = 0.02, 3.0
 DOUBT = 1.0
 """How much of its spread is taken off a story's rank."""
 
+NO_RANK = -9.0
+"""Below every rank: the rank of a story that has too much of its growth behind it."""
+
 
 def rank_of(size: Floats | float, growth: Floats | float, spread: Floats | float, rate: Floats | float) -> Any:
     """Join the parts of a rank: logs of size and growth, the spread of the growth, and the weighted rate."""
@@ -59,11 +62,15 @@ def cell_of(age: float, voices: float) -> int:
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """From which rank on to raise an alarm at a budget of false ones, for lines on a grid; between them by log."""
+    """From which rank on to raise an alarm at a budget of false ones, for lines on a grid; between them by log.
+
+    `least_growth` is the log growth that must still be forecast: less of it is ranked by nothing.
+    """
 
     budget: float
     lines: tuple[float, ...]
     ranks: tuple[float, ...]
+    least_growth: float = 0.0
 
     def at(self, line: float) -> float:
         """Return the threshold for `line` (voices); beyond the grid it moves with the log of the line, as ranks do."""
@@ -113,7 +120,18 @@ class Forecaster:
 
         `excess` is the share of the present rate that is more than ordinary chatter: only that spreads. Monotone by
         construction: quantiles are ordered, none is below what is already seen, and `p_viral` falls with the line and
-        is 1 once it is crossed.
+        is 1 once it is crossed (split conformal prediction with normalised scores, Lei et al. 2018).
+
+        >>> from monitor.spread.signs import signs
+        >>> from monitor.spread.story import StoryState
+        >>> story = StoryState()
+        >>> for i in range(40):
+        ...     story.observe(15.0 * i, i, 300, "repost", None)
+        >>> forecast = Forecaster.default().predict(signs(story, 600.0), ViralLine(150.0))
+        >>> 40.0 <= forecast.q10 < forecast.q50 < forecast.q90, 0.0 < forecast.p_viral < 1.0
+        (True, True)
+        >>> forecast.p_viral > Forecaster.default().predict(signs(story, 7200.0), ViralLine(150.0)).p_viral
+        True
         """
         n = max(seen.voices, 1.0)
         excess = min(max(excess, 0.02), 1.0)
@@ -129,26 +147,29 @@ class Forecaster:
         p = min(max(p, 0.0), 0.999)
         return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, p, line.size - seen.voices))
 
-    def rank(self, seen: Signs) -> float:
+    def rank(self, seen: Signs, least_growth: float = 0.0) -> float:
         """Return what alarms are ordered by: a cautious log of the final size, and a little of the rate.
 
         The largest of many looks at a story decides about an alarm, so the forest behind it is a calmer one, and what
-        is uncertain counts less. On a platform where speed shows before size does, the hourly rate counts too.
+        is uncertain counts less. On a platform where speed shows before size does, the hourly rate counts too. A
+        story that is not forecast to grow by `least_growth` more (a log) ranks below all.
         """
         row = np.array(seen.row)
         growth = max(self.ranking.read(row), 0.0)
+        if growth < least_growth:
+            return NO_RANK
         rate = self.rate_weight * log1p(seen.counts[3])
         return float(rank_of(log(max(seen.voices, 1.0)), growth, self._spread(row), rate))
 
-    def threshold(self, budget: float, line: float) -> float:
-        """Return the rank from which on to raise an alarm.
+    def at_budget(self, budget: float) -> Thresholds:
+        """Return from which ranks on to raise an alarm at a budget of false ones.
 
         Raises:
             KeyError: no threshold was calibrated for that budget.
         """
         for thresholds in self.thresholds:
             if abs(thresholds.budget - budget) < NEVER:
-                return thresholds.at(line)
+                return thresholds
         known = ", ".join(str(t.budget) for t in self.thresholds) or "none"
         raise KeyError(f"no threshold for a budget of {budget}; known: {known}")
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from monitor.spread.cascades import FORECAST_AGES
-from monitor.spread.forecast import PROBABILITIES, cell_of
+from monitor.spread.forecast import NO_RANK, PROBABILITIES, cell_of
 from monitor.spread.train import FOLDS, error_tables, fold_of, importance, thresholds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from monitor.spread.cascades import Cascade
-    from monitor.spread.forecast import Thresholds
-    from monitor.spread.train import Table
+    from monitor.spread.train import Recipe, Table
     from monitor.spread.trees import Floats, Ints
 
 LOW, MIDDLE, HIGH = (PROBABILITIES.index(q) for q in (0.1, 0.5, 0.9))
@@ -35,7 +34,10 @@ class Trial(NamedTuple):
     growth: Floats
     spread: Floats
     rank: Floats
-    slack: float
+    ranked: Floats
+    """The growth that the rank rests on."""
+
+    recipe: Recipe
 
     def lines(self, budget: float, line: float) -> Iterator[dict[str, Any]]:
         """Yield the scorer's line for every cascade, and its fold; `line` is in reposts."""
@@ -43,21 +45,29 @@ class Trial(NamedTuple):
         for fold in range(FOLDS):
             others = folds != fold
             rest = self.table.take(others)
+            weights = self.weights[others]
             errors = error_tables(
-                rest, importance(rest, self.weights[others]), self.growth[others], self.spread[others]
+                rest, weights, self.growth[others], self.spread[others], importance(rest, weights, self.recipe)
             )
-            threshold = at_budget(
-                thresholds_of(rest, self.rank[others], rest.seen - 1.0, self.slack), budget, line + 1.0
-            )
+            every = thresholds_of(rest, self.rank[others], self.ranked[others], self.recipe.slack)
+            thresholds = next(each for each in every if each.budget == budget)
+            rank = np.where(self.ranked >= thresholds.least_growth, self.rank, NO_RANK)
             table = self.table.take(~others)
             figures = table.cascade, table.age, table.seen
-            found = judged(self.cascades, *figures, self.growth[~others], self.spread[~others], errors)
-            for row in alarmed(found, *figures, self.rank[~others], threshold):
+            found = judged(self.cascades, *figures, table.voices, self.growth[~others], self.spread[~others], errors)
+            for row in alarmed(found, *figures, rank[~others], thresholds.at(line + 1.0)):
                 yield {**row, "fold": fold}
 
 
 def judged(
-    cascades: Sequence[Cascade], of: Ints, age: Floats, seen: Floats, growth: Floats, spread: Floats, errors: Errors
+    cascades: Sequence[Cascade],
+    of: Ints,
+    age: Floats,
+    seen: Floats,
+    voices: Floats,
+    growth: Floats,
+    spread: Floats,
+    errors: Errors,
 ) -> dict[int, dict[str, Any]]:
     """Return for each cascade the scorer's line without an alarm: final sizes forecast at four ages.
 
@@ -66,6 +76,7 @@ def judged(
         of: which cascade each row is about; only cascades with rows are judged.
         age: of the cascade at each row, seconds.
         seen: voices by then, the post's author among them.
+        voices: the same as a story counts them.
         growth: median log growth to come, by forests that saw nothing of the cascade.
         spread: of the log growth, likewise.
         errors: standardised errors by age and size, from other cascades.
@@ -78,10 +89,11 @@ def judged(
         )
         if age[row] not in FORECAST_AGES:
             continue
-        table = errors[cell_of(float(age[row]), float(seen[row]))]
+        table = errors[cell_of(float(age[row]), float(voices[row]))]
         told, at = float(seen[row]) - 1.0, str(int(age[row]))
         low, middle, high = (
-            float(seen[row] * np.exp(max(growth[row] + spread[row] * table[q], 0.0))) - 1.0 for q in (LOW, MIDDLE, HIGH)
+            float(voices[row] * np.exp(max(growth[row] + spread[row] * table[q], 0.0))) - 1.0
+            for q in (LOW, MIDDLE, HIGH)
         )
         line["pred"][at] = max(told, round(middle, 1))
         line["lo"][at] = max(told, round(low, 1))
@@ -99,8 +111,3 @@ def alarmed(
         first[number] = min(first.get(number, 1 << 30), int(age[row]))
     for number, line in lines.items():
         yield {**line, "alert_time": first.get(number)}
-
-
-def at_budget(thresholds: Sequence[Thresholds], budget: float, line: float) -> float:
-    """Return the rank from which on to raise an alarm at a budget, for a line of so many voices."""
-    return next(each for each in thresholds if each.budget == budget).at(line)

@@ -8,16 +8,17 @@ weighted back to a population in which stories twice as large are half as freque
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import log1p
+from math import log, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor.spread.cascades import FORECAST_AGES, SCHEDULE, Cascade, replay
 from monitor.spread.forecast import (
     AGE_EDGES,
     NARROW,
+    NO_RANK,
     PROBABILITIES,
     SIZE_EDGES,
     WIDE,
@@ -31,6 +32,11 @@ from monitor.spread.trees import Floats, Forest, Ints, grow
 
 FOLDS = 5
 BUDGETS = (0.01, 0.05)
+LEAST_GROWTH = {0.01: 0.0, 0.05: log(1.5)}
+"""By budget: the growth that must still be forecast for an alarm. Where many are allowed, those late in a story's life
+are the ones not worth having: half as many again must be to come. At a tight budget they are the surest, and still come
+hours before the line."""
+
 SLACK = 1.1
 """Of a budget: forests of all five fifths raise fewer false alarms than those of four that thresholds come from, where
 a calmer forest ranks."""
@@ -49,10 +55,8 @@ PART = 0.4
 """Of a platform's rows, as many are fitted to (neighbouring moments of a cascade say nearly the same)."""
 
 OLD = 14400.0
-"""Moments older than this (seconds) weigh half: a story is to be found while it is young."""
-
-IMPORTANCE = 0.2
-"""A cascade's error weighs with this power of its final size, so that intervals do not fail just the large ones."""
+"""Moments older than this (seconds) weigh half: a story is to be found while it is young. In the table of errors they
+weigh the less the older they are, for the oldest moments are many and hardly anything is left to forecast."""
 
 GENERAL_AGES = (60, 120, 180, 300, 480, 600, 900, 1200, *[a for a in SCHEDULE if a > 1200][::4])  # noqa: PLR2004
 
@@ -70,8 +74,38 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
+class Recipe(Struct, frozen=True, kw_only=True):
+    """What is particular to a platform's forecaster.
+
+    Attributes:
+        rate_weight: how much of the hourly rate the rank takes in.
+        calm: whether a calmer forest of its own ranks.
+        importance: a cascade's error weighs with this power of its final size towards the ends of an interval, so that
+            it does not fail just the large ones.
+    """
+
+    rate_weight: float
+    calm: bool
+    importance: float
+
+    @property
+    def slack(self) -> float:
+        """How much of a budget of false alarms thresholds use up, out of fold."""
+        return SLACK if self.calm else TIGHT
+
+
 class Table(Struct, frozen=True):
-    """One row per cascade and age: which cascade, age, voices by then and finally (with the post's author), signs."""
+    """One row per cascade and age.
+
+    Attributes:
+        cascade: which cascade.
+        age: in seconds.
+        seen: voices by then, the post's author among them.
+        final: voices finally, likewise.
+        rows: the signs.
+        rate: the log of the hourly count.
+        voices: voices by then as a story counts them: an estimate once they are many.
+    """
 
     cascade: Ints
     age: Floats
@@ -79,6 +113,17 @@ class Table(Struct, frozen=True):
     final: Floats
     rows: Floats
     rate: Floats
+    voices: Floats
+
+    @property
+    def told(self) -> Floats:
+        """Reposts by then."""
+        return np.asarray(self.seen - 1.0)
+
+    @property
+    def rest(self) -> Floats:
+        """The log growth still to come from what is counted: what a forecast errs by is measured against this."""
+        return np.asarray(np.log(self.final / self.voices))
 
     @property
     def growth(self) -> Floats:
@@ -96,10 +141,13 @@ def tabulate(cascades: Iterable[Cascade], ages: Sequence[int] = SCHEDULE) -> Tab
     rows: list[tuple[float, ...]] = []
     for number, cascade in enumerate(cascades):
         for age, told, seen in replay(cascade, ages):
-            found.append((number, age, told + 1.0, len(cascade.times) + 1.0, log1p(seen.counts[3])))
+            size = told + 1.0, len(cascade.times) + 1.0
+            found.append((number, age, *size, log1p(seen.counts[3]), max(seen.voices, 1.0)))
             rows.append(seen.row)
     columns = np.array(found).T
-    return Table(columns[0].astype(np.int64), columns[1], columns[2], columns[3], np.array(rows), columns[4])
+    return Table(
+        columns[0].astype(np.int64), columns[1], columns[2], columns[3], np.array(rows), columns[4], columns[5]
+    )
 
 
 def fold_of(cascades: Ints, seed: int = 0) -> Ints:
@@ -141,76 +189,97 @@ def out_of_fold(
     return growth, spread, calmer
 
 
-def error_tables(table: Table, weights: Floats, growth: Floats, spread: Floats) -> tuple[tuple[float, ...], ...]:
-    """Return the weighted quantiles of the standardised errors, by age and size; thin cells lean on all rows."""
-    errors = (table.growth - growth) / spread
-    cells = np.array([cell_of(a, n) for a, n in zip(table.age, table.seen, strict=True)])
-    overall = _quantiles(errors, weights)
+def error_tables(
+    table: Table, weights: Floats, growth: Floats, spread: Floats, ends: Floats | None = None
+) -> tuple[tuple[float, ...], ...]:
+    """Return the weighted quantiles of the standardised errors, by age and size; thin cells lean on all rows.
+
+    Args:
+        table: the rows.
+        weights: how much each counts towards the median.
+        growth: forecast of each row out of fold.
+        spread: of it, likewise.
+        ends: how much each row counts outside an 80 % interval, and the more the nearer to it; `weights` by default.
+    """
+    errors = (table.rest - growth) / spread
+    cells = np.array([cell_of(a, n) for a, n in zip(table.age, table.voices, strict=True)])
+    ends = weights if ends is None else ends
+    overall = _quantiles(errors, weights, ends)
     tables = []
     for cell in range((len(AGE_EDGES) + 1) * (len(SIZE_EDGES) + 1)):
         inside = cells == cell
         cascades = len(np.unique(table.cascade[inside]))
-        own = _quantiles(errors[inside], weights[inside]) if cascades else overall
+        own = _quantiles(errors[inside], weights[inside], ends[inside]) if cascades else overall
         share = cascades / (cascades + 50.0)
         tables.append(tuple(np.round(share * own + (1.0 - share) * overall, 5).tolist()))
     return tuple(tables)
 
 
-def _quantiles(values: Floats, weights: Floats) -> Floats:
+def _quantiles(values: Floats, weights: Floats, ends: Floats) -> Floats:
     order = np.argsort(values)
-    total = np.cumsum(weights[order]) / weights.sum()
-    return np.asarray(np.maximum.accumulate(np.interp(PROBABILITIES, total, values[order])))
+    middle, end = (
+        np.interp(PROBABILITIES, np.cumsum(some[order]) / some.sum(), values[order]) for some in (weights, ends)
+    )
+    share = np.minimum(np.abs(np.array(PROBABILITIES) - 0.5) / 0.4, 1.0)
+    return np.asarray(np.maximum.accumulate((1.0 - share) * middle + share * end))
 
 
-def thresholds_of(table: Table, rank: Floats, voiced: Floats, slack: float) -> tuple[Thresholds, ...]:
+def thresholds_of(table: Table, rank: Floats, growth: Floats, slack: float) -> tuple[Thresholds, ...]:
     """Return for each budget the rank that so many of the stories below each line ever exceed."""
-    highest = np.full(int(table.cascade.max()) + 1, -np.inf)
-    np.maximum.at(highest, table.cascade[voiced > 0], rank[voiced > 0])
-    final = np.zeros(len(highest))
+    final = np.zeros(int(table.cascade.max()) + 1)
     final[table.cascade] = table.final
-    highest, final = highest[final > 0], final[final > 0]  # the others are in no row
-    lines = np.unique(np.round(np.quantile(final, LINE_SHARES)))
+    present = final > 0  # the others are in no row
+    lines = np.unique(np.round(np.quantile(final[present], LINE_SHARES)))
     found = []
     for budget in BUDGETS:
+        counts = (table.told > 0) & (growth >= LEAST_GROWTH[budget])
+        highest = np.full(len(final), NO_RANK)
+        np.maximum.at(highest, table.cascade[counts], rank[counts])
         ranks = []
         for line in lines:
-            below = np.sort(highest[final < line])[::-1]
+            below = np.sort(highest[present & (final < line)])[::-1]
             at = (
                 slack * budget * len(below)
             )  # between the two neighbours, so that a new set meets the budget on average
             ranks.append(float(np.interp(at, np.arange(len(below)), below)))
-        found.append(Thresholds(budget, tuple(lines.tolist()), tuple(np.maximum.accumulate(ranks).tolist())))
+        rising = tuple(np.maximum.accumulate(ranks).tolist())
+        found.append(Thresholds(budget, tuple(lines.tolist()), rising, LEAST_GROWTH[budget]))
     return tuple(found)
 
 
 def train_platform(
-    cascades: Sequence[Cascade], rate_weight: float, say: Say, *, calm: bool
-) -> tuple[Forecaster, tuple[Table, Floats, Floats, Floats, Floats]]:
-    """Train a platform's forecaster; also return its rows, their weights, and growth, spread and rank out of fold.
+    cascades: Sequence[Cascade], recipe: Recipe, say: Say
+) -> tuple[Forecaster, tuple[Table, Floats, Floats, Floats, Floats, Floats]]:
+    """Train a platform's forecaster; also return its rows and what was said of them out of fold.
+
+    That is their weights in the table of errors, growth, spread, rank, and the growth that the rank rests on.
 
     Args:
         cascades: the platform's.
-        rate_weight: how much of the hourly rate the rank takes in.
+        recipe: what is particular to it.
         say: is told how far it is.
-        calm: rank by a calmer forest of its own.
     """
+    calm = recipe.calm
     table = tabulate(cascades)
     weights = np.where(table.age <= OLD, 1.0, 0.5)
     columns = np.arange(len(NAMES))
     growth, spread, calmer = out_of_fold(table, weights, columns, say, ranked=calm)
-    rank = rank_of(np.log(table.seen), calmer if calm else growth, spread, rate_weight * table.rate)
-    thresholds = thresholds_of(table, rank, table.seen - 1.0, SLACK if calm else TIGHT)
-    errors = error_tables(table, importance(table, weights), growth, spread)
+    ranked = calmer if calm else growth
+    rank = rank_of(np.log(table.voices), ranked, spread, recipe.rate_weight * table.rate)
+    thresholds = thresholds_of(table, rank, ranked, recipe.slack)
+    judged = np.minimum(1.0, OLD / table.age)
+    errors = error_tables(table, judged, growth, spread, importance(table, judged, recipe))
     some = np.random.default_rng(2).random(len(weights)) < PART
     pair = fit_pair(table.take(some), weights[some], columns)
     ranking = fit_ranking(table.take(some), weights[some], columns) if calm else None
     say("  all; " + _measured(table, growth))
-    return Forecaster(*pair, errors, rate_weight, thresholds, ranking), (table, weights, growth, spread, rank)
+    forecaster = Forecaster(*pair, errors, recipe.rate_weight, thresholds, ranking)
+    return forecaster, (table, judged, growth, spread, rank, ranked)
 
 
-def importance(table: Table, weights: Floats) -> Floats:
-    """Return how much each row's error counts in the table of errors."""
-    return np.asarray(weights * table.final**IMPORTANCE)
+def importance(table: Table, weights: Floats, recipe: Recipe) -> Floats:
+    """Return how much each row's error counts in the table of errors, towards its ends."""
+    return np.asarray(weights * table.final**recipe.importance)
 
 
 def train_general(sets: Sequence[Sequence[Cascade]], say: Say) -> Forecaster:
@@ -224,7 +293,8 @@ def train_general(sets: Sequence[Sequence[Cascade]], say: Say) -> Forecaster:
     some = np.random.default_rng(2).random(len(weights)) < GENERAL_PART
     pair = fit_pair(table.take(some), weights[some], columns)
     say("  all")
-    return Forecaster(*pair, error_tables(table, weights, growth, spread))
+    by_name = structs.replace(table, voices=table.seen)  # nearly all stories of that population are that small
+    return Forecaster(*pair, error_tables(by_name, weights, growth, spread))
 
 
 def population_weights(table: Table) -> Floats:
