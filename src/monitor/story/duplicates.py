@@ -34,7 +34,7 @@ class Sketch(NamedTuple):
 def signature(words: tuple[str, ...]) -> Sketch:
     """Return the MinHash of the single words and of the pairs of neighbours."""
     minhash = RMinHash(HASHES, 1)
-    minhash.update([*words, *(f"{a} {b}" for a, b in pairwise(words))])
+    minhash.update([*words, *map(" ".join, pairwise(words))])
     return Sketch(minhash, array("I", minhash.digest()).tobytes())
 
 
@@ -88,6 +88,8 @@ class Duplicates:
         Identical ones cost a look-up, the others are compared only if they are asked for. At most `MOST_CANDIDATES` of
         those are compared, the oldest first, so that a crowded band costs no more.
         """
+        if not self._kept:
+            return
         same = tuple(self._same.get(sketch.digest, ()))
         for slot in same:
             yield slot, 1.0

@@ -14,6 +14,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from monitor.story.words import READ_CHARS, take_apart
+
 Promo = Literal["giveaway", "job", "spam"]
 
 _GIVEAWAY = r"""
@@ -39,11 +41,11 @@ _SPAM = r"""
 | \bdm\s+(?:me|us)\s+for\s+(?:promo|a\s+shoutout|details)\b
 """
 _RULES = re.compile(f"(?P<giveaway>{_GIVEAWAY})|(?P<job>{_JOB})|(?P<spam>{_SPAM})", re.IGNORECASE | re.VERBOSE)
-_HINT = re.compile(
-    r"giv|sweep|gewinn|sorteo|concours|win\b|follow|rt\b|tweet|hiring|job|apply|team|bio\b|click|code|earn|money|buy|"
-    r"airdrop|dm\b",
-    re.IGNORECASE,
+_HINTS = frozenset(
+    """give giveaway giveaways sweepstake sweepstakes gewinnspiel sorteo concours win follow hiring jobalert nowhiring
+    job apply team bio click code followers earn make buy airdrop dm""".split()  # noqa: SIM905 -- read as text
 )
+"""One of these words is in whatever a rule finds."""
 
 
 @lru_cache(maxsize=4096)  # what spreads is repeated word for word
@@ -52,11 +54,12 @@ def promo_kind(text: str) -> Promo | None:
 
     >>> promo_kind("Follow us & retweet: ten lucky guests get a weekend!")
     'giveaway'
+    >>> promo_kind("Gran sorteo: gana una noche para dos")
+    'giveaway'
     >>> promo_kind("You win. I give up on your hotline.") is None
     True
     """
-    text = text[:400]
-    if _HINT.search(text) is None:
+    if _HINTS.isdisjoint(take_apart(text).words):
         return None
-    found = _RULES.search(text)
+    found = _RULES.search(text[:READ_CHARS])
     return found.lastgroup if found else None  # type: ignore[return-value]  # the group names are the kinds

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def parents(m: ReadMention) -> tuple[str, ...]:
     """Return the keys of what a mention answers, repeats, quotes or corrects; never its own."""
     names = (m.in_reply_to, m.repost_of, m.target)
+    if not any(names):
+        return ()
     keys = dict.fromkeys(f"{m.source}:{name}" for name in names if name)
     keys.pop(m.key, None)
     return tuple(keys)

@@ -91,7 +91,9 @@ def take_apart(text: str) -> Text:
         bare = _HANDLE.sub(" ", bare)
     bare = bare.lower()
     tags = tuple(dict.fromkeys(t[:40] for t in _TAG.findall(bare))) if "#" in bare or "\uff03" in bare else ()
-    words = [w.replace("\u2019", "'").replace("'", "") for w in _WORD.findall(bare)]
+    words = _WORD.findall(bare)
+    if "'" in bare or "\u2019" in bare:
+        words = [w.replace("\u2019", "'").replace("'", "") for w in words]
     if not bare.isascii() and _WIDE.search(bare):
         words = [p for w in words for p in (_split_wide(w) if _WIDE.match(w) else [w])]
     words = [intern(w[:40]) for w in words]  # the same words stand in many stories
