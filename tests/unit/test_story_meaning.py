@@ -85,6 +85,53 @@ def test_what_all_texts_have_in_common_does_not_melt_them(grouper):
     assert float(alike(10) @ alike(11)) > 0.46  # without centring this alone would join them
 
 
+def test_what_one_brands_texts_have_in_common_does_not_melt_them(grouper):
+    brands = {"alba-oslo": topic(5), "alba-lisbon": topic(6)}
+
+    def said(brand: str, seed: int) -> np.ndarray:
+        centre = 0.7 * brands[brand] + topic(seed)
+        return centre / np.linalg.norm(centre)
+
+    late = 0
+    for i in range(400):  # the chatter of both, each text about something else
+        brand = ("alba-oslo", "alba-lisbon")[i % 2]
+        placed = place(grouper, said(brand, 100 + i), brands=(brand,), at=float(i))
+        late += i >= 200 and placed.how == "meaning"
+    assert late <= 10
+    matters = [
+        [place(grouper, said("alba-oslo", 10 + n), brands=("alba-oslo",)).story for _ in range(6)] for n in (0, 1)
+    ]
+    first, second = ({grouper.resolve(story) for story in each} for each in matters)
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_the_brands_backgrounds_are_known_again_after_a_restart(grouper):
+    brands = {("alba-oslo",): topic(5), ("alba-lisbon",): topic(6)}
+    for i in range(200):
+        for brand, common in brands.items():
+            place(grouper, common + topic(100 + i), brands=brand, at=float(i))
+    other = Grouper("alba")
+    other.restore([grouper.dump(story) for story in grouper.live()])
+    for brand in brands:
+        before, after = (each._meaning._background.of(brand) for each in (grouper, other))
+        assert np.linalg.norm(after - before) < 0.2 * np.linalg.norm(before)
+    oslo, lisbon = (other._meaning._background.of(brand) for brand in brands)
+    assert oslo @ lisbon < 0.9 * np.linalg.norm(oslo) * np.linalg.norm(lisbon)
+
+
+def test_the_brands_own_names_are_no_evidence():
+    def joined(names: frozenset[str]) -> bool:
+        grouper = Grouper("alba", names=names)
+        for i in range(60):
+            grouper.place(mention(f"word{next(NUMBERS)} of another matter", near(topic(100 + i)), at=float(i)))
+        grouper.place(mention("alba shorehouse pillows", near(topic(1), 1.2)))
+        return grouper.place(mention("alba shorehouse kettles", near(topic(1), 1.2))).how == "meaning"
+
+    assert joined(frozenset())
+    assert not joined(frozenset({"alba", "shorehouse"}))
+
+
 def test_fragments_merge_and_the_log_says_so(grouper):
     a, b = topic(1), topic(4)
     between = (a + b) / np.linalg.norm(a + b)

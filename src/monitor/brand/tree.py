@@ -157,6 +157,12 @@ class BrandTree:
         """Give the root above a node; a root, or an id that the tree does not have, is its own."""
         return (brand_id, *self.ancestors(brand_id))[-1]
 
+    def words_of(self, umbrella: str) -> frozenset[str]:
+        """Give the words of an umbrella's names, and of all below it; of one that the tree does not have, its id's."""
+        nodes = [node for node in self.nodes if self.umbrella_of(node.id) == umbrella]
+        said = {umbrella, *(name for node in nodes for name in (*node.aliases, *node.handles))}
+        return frozenset(word for name in said for word in name.replace("-", " ").split())
+
     def viral_line(self, brand_id: str) -> ViralLine | None:
         """Give the line that is configured for a node or, failing that, for the nearest node above it."""
         lines = (self._nodes[each].viral_line for each in (brand_id, *self.ancestors(brand_id)) if each in self._nodes)

@@ -66,12 +66,12 @@ class UmbrellaState:
         self.name = name
         self.settings = settings
         self.tree = tree
-        self.grouper = Grouper(name)
+        self.names = tree.words_of(name)
+        """The words of the umbrella's own names, and of all below it."""
+        self.grouper = Grouper(name, names=self.names)
         self.spreads: dict[str, StorySpread] = {}
         self.minds: dict[str, Mind] = {}
         self.brands: dict[str, BrandWatch] = {}
-        self.names = _names(tree, name)
-        """The words of the umbrella's own names, and of all below it."""
         self.lines: dict[str, ViralLine] = {}
         self.aliases: dict[str, str] = {}
         self.dirty: set[str] = set()
@@ -97,7 +97,7 @@ class UmbrellaState:
     def set_tree(self, tree: BrandTree) -> None:
         """Judge by this brand tree from now on."""
         self.tree = tree
-        self.names = _names(tree, self.name)
+        self.names = self.grouper.lexicon.names = tree.words_of(self.name)
         self.lines.clear()
 
     def watch(self, brand: str) -> BrandWatch:
@@ -209,10 +209,3 @@ class UmbrellaState:
 def slot(now: float, every: float) -> float:
     """Return which stretch of `every` seconds `now` lies in: what happens once a stretch needs no memory of its own."""
     return now // every
-
-
-def _names(tree: BrandTree, umbrella: str) -> frozenset[str]:
-    """Return the words of an umbrella's names, and of all below it; without a tree those of its id."""
-    nodes = [node for node in tree.nodes if tree.umbrella_of(node.id) == umbrella]
-    said = {umbrella, *(name for node in nodes for name in (*node.aliases, *node.handles))}
-    return frozenset(word for name in said for word in name.replace("-", " ").split())

@@ -42,10 +42,13 @@ class Grouper:
     """Puts mentions into stories: by thread, near-duplicate text, link, rare hashtag or meaning, or into a new one.
 
     Deterministic: the same mentions in the same order give the same stories with the same ids. Memory is bounded by
-    `settings`. Not thread-safe. A mention must be placed once; telling repeats is the caller's task.
+    `settings`. Not thread-safe. A mention must be placed once; telling repeats is the caller's task. `names` are the
+    words of the umbrella's own names and of all below it: by meaning they are no evidence.
     """
 
-    def __init__(self, umbrella: str, settings: StorySettings | None = None) -> None:
+    def __init__(
+        self, umbrella: str, settings: StorySettings | None = None, *, names: frozenset[str] = frozenset()
+    ) -> None:
         self.umbrella = umbrella
         self.settings = settings or StorySettings()
         self._stories: OrderedDict[str, Story] = OrderedDict()
@@ -57,8 +60,8 @@ class Grouper:
         self._closed_texts = Evidence()
         self._gone: list[str] = []
         self._evidence = Evidence()
-        self.lexicon = Lexicon()
-        self._meaning = Meaning(self.lexicon, self.settings.meaning)
+        self.lexicon = Lexicon(names)
+        self._meaning = Meaning(umbrella, self.lexicon, self.settings.meaning)
 
     # What can be asked
 
@@ -116,7 +119,7 @@ class Grouper:
             share = replace(share, suspect=True)
         self._count_in(story, m, text=text, share=share, sketch=sketch, above=above, how=how)
         if raw is not None and x is not None:
-            self._meaning.learn(story, raw, x, self._weight(how))
+            self._meaning.learn(story, raw, x, m.brands, self._weight(how))
             story, more = self._grown(story, x)
             merges += more
         return Placement(story.id, how, merges, share, score)
@@ -126,7 +129,7 @@ class Grouper:
         if m.own or m.reading is None or not text.content:
             return None, None
         raw = self._meaning.read(m.reading.model, m.reading.vector)
-        return raw, None if raw is None else self._meaning.direction(raw)
+        return raw, None if raw is None else self._meaning.direction(raw, m.brands)
 
     def _weight(self, how: How) -> float:
         return self.settings.thread_weight if how == "thread" else 1.0
@@ -302,7 +305,7 @@ class Grouper:
         text = take_apart(m.text) if m else None
         story.remove(share, text)
         if m is not None and text is not None and (raw := self._embedded(m, text)[0]) is not None:
-            self._meaning.withdraw(story, raw, 1.0)
+            self._meaning.withdraw(story, raw, m.brands, 1.0)
         self._evidence.forget_text(story, share.key)
         self._keys.pop(share.key)
         if story.size + story.own_replies <= 0:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from math import log, sqrt
+from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 MOST_WORDS = 60_000
 PRIOR = 30.0
@@ -20,13 +22,16 @@ class Lexicon:
     >>> lexicon = Lexicon()
     >>> for words in (("flight", "late"), ("flight", "guitar")):
     ...     lexicon.learn(words)
-    >>> lexicon.rarity("guitar") > lexicon.rarity("flight")
+    >>> guitar, flight = lexicon.rarities(("guitar", "flight"))
+    >>> guitar > flight
     True
     """
 
-    __slots__ = ("counts", "texts", "words")
+    __slots__ = ("counts", "names", "texts", "words")
 
-    def __init__(self) -> None:
+    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+        self.names = names
+        """Words of the brands' names: they tell which brand is meant, which is known, not what about it."""
         self.counts: dict[str, float] = {}
         self.texts = 0.0
         self.words = 0.0
@@ -55,17 +60,19 @@ class Lexicon:
         self.texts /= 2
         self.words /= 2
 
-    def norm(self, counts: Mapping[str, float]) -> float:
-        """Return the length of a vector of words weighted by rarity; 1 for no words."""
-        get, texts, square = self.counts.get, PRIOR + self.texts, 0.0
-        for word, n in counts.items():
-            rare = log(texts / (COMMON + get(word, 0.0)))
-            square += (n * max(LEAST, rare)) ** 2
-        return sqrt(square) or 1.0
-
-    def rarity(self, word: str) -> float:
-        """Return the word's inverse document frequency, next to nothing for one in every text.
+    def rarities(self, words: Collection[str]) -> list[float]:
+        """Return each word's inverse document frequency, next to nothing for one in every text.
 
         As if `PRIOR` texts had been read before, so that the first words do not all count as common.
         """
-        return max(LEAST, log((PRIOR + self.texts) / (COMMON + self.counts.get(word, 0.0))))
+        texts = PRIOR + self.texts
+        found = map(self.counts.get, words, repeat(0.0))
+        rare = [rarity if (rarity := log(texts / (COMMON + n))) > LEAST else LEAST for n in found]
+        if self.names:
+            return [LEAST if word in self.names else rarity for word, rarity in zip(words, rare, strict=True)]
+        return rare
+
+    def norm(self, counts: Mapping[str, float]) -> float:
+        """Return the length of a vector of words weighted by rarity; 1 for no words."""
+        weighted = [*map(mul, counts.values(), self.rarities(counts))]
+        return sqrt(sum(map(mul, weighted, weighted))) or 1.0

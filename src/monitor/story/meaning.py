@@ -17,11 +17,14 @@ mention does not grow beyond that, and each row is 2 x 384 floats.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import inf, log, sqrt
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
+
+from monitor.story.background import Background, BackgroundSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +48,6 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
       `active_negative` where it is negative; `active_halflife` is in mentions.
     - `loose`, `tight`: a story whose mean has at most the first length gets no bonus for being spoken of, one from the
       second on all of it: what is said of everything at once must not swallow the rest.
-    - `mean_prior`: so many mentions count as lying at the origin when the stream's mean is taken; from `mean_memory`
-      on the older ones count half.
     - `candidates`: so many of the nearest by embedding are looked at closely, `neighbours` of them for merging.
     - `switch`: so many mentions in a row read by another model make its space the one that counts.
     """
@@ -67,12 +68,11 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
     active_prior: float = 30.0
     usual_share: float = 0.05
     least_share: float = 0.01
-    mean_prior: float = 150.0
-    mean_memory: float = 20_000.0
     candidates: int = 32
     neighbours: int = 16
     rows: int = 4096
     switch: int = 50
+    background: BackgroundSettings = BackgroundSettings()
 
 
 class Mean(Struct, frozen=True, array_like=True):
@@ -85,13 +85,16 @@ class Mean(Struct, frozen=True, array_like=True):
     count: int
 
 
+HALF = np.dtype("<f2")
+LEAST_LENGTH = 1e-6
 SCALE_MOST = 1e12
 
 
 class Meaning:
     """The live stories' places in the space of one model's embeddings."""
 
-    def __init__(self, lexicon: Lexicon, settings: MeaningSettings) -> None:
+    def __init__(self, umbrella: str, lexicon: Lexicon, settings: MeaningSettings) -> None:
+        self._umbrella = umbrella
         self._lexicon = lexicon
         self._settings = settings
         self._grow = 0.5 ** (-1.0 / settings.active_halflife)
@@ -117,12 +120,12 @@ class Meaning:
         self._active: list[float] = []
         self._word_norm: list[float] = []
         self._touched: list[int] = []
-        self._mean = np.zeros(width, np.float32)
-        self._mean_weight = self._settings.mean_prior
+        self._background = Background(self._umbrella, width, self._settings.background)
         self._scale = 1.0
         self._total = 0.0
         self._clock = 0
-        self._last: tuple[Vector | None, list[Story]] = (None, [])
+        self._last: tuple[Vector | None, list[int]] = (None, [])
+        self._enough = -1.0
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -140,22 +143,26 @@ class Meaning:
                 return None
             self._begin(model, len(vector) // 2)
         self._strangers = 0
-        raw = np.frombuffer(vector, np.dtype("<f2")).astype(np.float32)
-        length = float(np.sqrt(raw @ raw))
-        return raw / np.float32(length) if 0.0 < length < np.inf else None
+        raw: Vector = np.frombuffer(vector, HALF).astype(np.float32)
+        length = sqrt(raw.dot(raw))
+        if not 0.0 < length < inf:
+            return None
+        raw /= length
+        return raw
 
-    def direction(self, raw: Vector) -> Vector:
-        """Return the embedding without what the whole stream has in common, of length 1."""
-        centred = raw - self._mean / np.float32(self._mean_weight)
-        return np.asarray(centred / np.float32(max(1e-6, float(np.sqrt(centred @ centred)))), np.float32)
+    def direction(self, raw: Vector, brands: tuple[str, ...]) -> Vector:
+        """Return the embedding without what all that is said of its brand has in common, of length 1."""
+        centred = raw - self._background.of(brands)
+        centred /= max(LEAST_LENGTH, sqrt(centred.dot(centred)))
+        return centred
 
     def find(self, x: Vector, words: tuple[str, ...], allowed: Callable[[Story], bool]) -> tuple[Story, float] | None:
         """Return the story that a mention joins, with its score, or None."""
         if not self._stories:
             return None
         settings = self._settings
-        rarities = [(word, self._lexicon.rarity(word)) for word in words]
-        squares = {word: rarity * rarity for word, rarity in rarities}
+        rarities = self._lexicon.rarities(words)
+        squares = dict(zip(words, map(mul, rarities, rarities), strict=True))
         norm = sqrt(sum(squares.values())) or 1.0
         best, best_row = settings.join, -1
         most = settings.words + settings.active_most
@@ -177,15 +184,27 @@ class Meaning:
         """Return (cosine, row) of the nearest stories, best first. The last answer is kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
         if n > DIRECT:
-            rough = (self._short[:n] @ (x @ self._shorten)) * self._inverse[:n]
-            rows = np.argpartition(rough, n - 2 * k)[n - 2 * k :]
-            cosines = (self._sum[rows] @ x) * self._inverse[rows]
+            rows = self._promising((self._short[:n] @ (x @ self._shorten)) * self._inverse[:n], 2 * k)
+            cosines = (self._sum.take(rows, axis=0) @ x) * self._inverse.take(rows)
         else:
             rows = np.arange(n)
             cosines = (self._sum[:n] @ x) * self._inverse[:n]
-        found = sorted(zip((-cosines).tolist(), rows.tolist(), strict=True))[:k]
-        self._last = (x, [self._stories[row] for _, row in found])
-        return [(-cosine, row) for cosine, row in found]
+        order = (-cosines).argsort(kind="stable")[:k]
+        found = rows.take(order).tolist()
+        self._last = (x, found)
+        return list(zip(cosines.take(order).tolist(), found, strict=True))
+
+    def _promising(self, rough: Vector, k: int) -> NDArray[np.intp]:
+        """Return the rows of the `k` largest, in order of row. What was far from enough last time is not sorted."""
+        rows = (rough > self._enough - MARGIN).nonzero()[0]
+        if len(rows) < k:
+            rows = np.arange(len(rough))
+        near = rough.take(rows)
+        picked = near.argpartition(len(rows) - k)[len(rows) - k :]
+        self._enough = float(near[picked[0]])
+        best: NDArray[np.intp] = rows.take(picked)
+        best.sort()
+        return best
 
     def _lifted(self, bonus: float, row: int) -> float:
         """Return what is left of a story's bonus for being spoken of: the looser it is, the less."""
@@ -224,7 +243,8 @@ class Meaning:
         others = self._neighbours(row)
         if not others:
             return None
-        cosines = (self._sum[others] @ self._sum[row] * self._inverse[others] * self._inverse[row]).tolist()
+        mine = self._sum[row] * self._inverse[row]
+        cosines = (self._sum.take(others, axis=0) @ mine * self._inverse.take(others)).tolist()
         norm = self._word_norm[row]
         squares: dict[str, float] | None = None
         best, best_row = -1.0, -1
@@ -235,7 +255,9 @@ class Meaning:
             if cosine + settings.merge_words < max(needed, best):
                 continue
             if squares is None:
-                squares = {word: n * self._lexicon.rarity(word) ** 2 for word, n in story.words.items()}
+                rarities = self._lexicon.rarities(story.words)
+                weighted = map(mul, story.words.values(), map(mul, rarities, rarities))
+                squares = dict(zip(story.words, weighted, strict=True))
             score = cosine + settings.merge_words * self._alike(squares, norm, other)
             if score >= needed and score > best and allowed(self._stories[other]):
                 best, best_row = score, other
@@ -243,20 +265,14 @@ class Meaning:
 
     def _neighbours(self, row: int) -> list[int]:
         """Return the rows nearest to the mention that was looked for last, without `row` and single mentions."""
-        others: list[int] = []
-        for each in self._last[1]:
-            other = self._row.get(each.id)
-            if other is not None and other != row and self._count[other] > 1:
-                others.append(other)
-                if len(others) == self._settings.neighbours:
-                    break
-        return others
+        count = self._count
+        return [other for other in self._last[1] if count[other] > 1 and other != row][: self._settings.neighbours]
 
     def _small(self, one: int, two: int) -> bool:
         return min(self._count[one], self._count[two]) <= self._settings.fragment_size
 
-    def learn(self, story: Story, raw: Vector, x: Vector, weight: float) -> None:
-        """Move a story's mean towards a mention that joined it, and the stream's mean too."""
+    def learn(self, story: Story, raw: Vector, x: Vector, brands: tuple[str, ...], weight: float) -> None:
+        """Move a story's mean towards a mention that joined it, and its brand's background too."""
         self._scale *= self._grow
         if self._scale > SCALE_MOST:
             self._active = [active / self._scale for active in self._active]
@@ -266,26 +282,22 @@ class Meaning:
         row = self._row.get(story.id)
         if row is None:
             row = self._open(story)
-        self._sum[row] += np.float32(weight) * x
-        self._raw[row] += np.float32(weight) * raw
+        self._sum[row] += weight * x if weight != 1.0 else x
+        self._raw[row] += weight * raw if weight != 1.0 else raw
         self._weight[row] += weight
         self._count[row] += 1
         self._active[row] += self._scale
         self._refresh(row)
-        self._mean += raw
-        self._mean_weight += 1.0
-        if self._mean_weight > self._settings.mean_memory:
-            self._mean /= 2
-            self._mean_weight /= 2
+        self._background.learn(raw, brands, self._count[row])
 
     def _refresh(self, row: int) -> None:
         self._clock += 1
         self._touched[row] = self._clock
         mine = self._sum[row]
-        length = max(1e-6, float(np.sqrt(mine @ mine)))
+        length = max(LEAST_LENGTH, sqrt(mine.dot(mine)))
         self._short[row] = mine @ self._shorten
         self._inverse[row] = 1.0 / length
-        self._tight[row] = length / max(1e-6, self._weight[row])
+        self._tight[row] = length / max(LEAST_LENGTH, self._weight[row])
         count = self._count[row]
         if count > 1:
             self._singles.pop(self._stories[row].id, None)
@@ -345,6 +357,7 @@ class Meaning:
         if row is None:
             return
         self._singles.pop(story_id, None)
+        self._last = (None, [])
         last = len(self._stories) - 1
         for array in self._arrays():
             array[row] = array[last]
@@ -359,7 +372,7 @@ class Meaning:
             self._stories[row] = story
             self._row[story.id] = row
 
-    def withdraw(self, story: Story, raw: Vector, weight: float) -> None:
+    def withdraw(self, story: Story, raw: Vector, brands: tuple[str, ...], weight: float) -> None:
         """Take a mention's embedding out of its story's mean again."""
         row = self._row.get(story.id)
         if row is None:
@@ -367,7 +380,7 @@ class Meaning:
         if self._count[row] <= 1:
             self.drop(story.id)
             return
-        self._sum[row] -= np.float32(weight) * self.direction(raw)
+        self._sum[row] -= np.float32(weight) * self.direction(raw, brands)
         self._raw[row] -= np.float32(weight) * raw
         self._weight[row] = max(0.0, self._weight[row] - weight)
         self._count[row] -= 1
@@ -389,21 +402,23 @@ class Meaning:
             return
         if not self._width:
             self._begin(mean.model, len(mean.vector) // 2)
-        raw = np.frombuffer(mean.vector, np.dtype("<f2")).astype(np.float32)
+        raw = np.frombuffer(mean.vector, HALF).astype(np.float32)
         if len(raw) != self._width or not np.all(np.isfinite(raw)):
             return
         if learn:
-            self._mean += raw * np.float32(mean.weight)
-            self._mean_weight += mean.weight
+            self._background.relearn(raw, mean.weight, max(1, mean.count), story.brands)
         row = self._row.get(story.id)
         row = self._open(story) if row is None else row
-        self._sum[row] = self.direction(raw) * np.float32(mean.tight * mean.weight)
+        named = tuple(sorted(story.brands, key=lambda brand: (-story.brands[brand], brand)))
+        self._sum[row] = self.direction(raw, named) * np.float32(mean.tight * mean.weight)
         self._raw[row] = raw * np.float32(mean.weight)
         self._weight[row] = mean.weight
         self._count[row] = mean.count
         self._refresh(row)
 
 
+MARGIN = 0.03
+"""Rough cosines so far below the least that were looked at for the last mention are passed over first."""
 DIRECT = 512
 """From so many stories on the nearest are first sought among vectors of `SHORT` numbers, drawn by a random projection
 (Johnson and Lindenstrauss 1984), and twice as many as are wanted are then compared in full."""

@@ -156,7 +156,8 @@ class Replay:
     def _place(self, m: ReadMention, kept: list[_Kept], related: str | None) -> Iterator[Placed | Merge]:
         grouper = self._groupers.get(m.umbrella)
         if grouper is None:
-            grouper = self._groupers[m.umbrella] = Grouper(m.umbrella, self._settings)
+            names = self._matcher.tree.words_of(m.umbrella) if self._matcher is not None else frozenset()
+            grouper = self._groupers[m.umbrella] = Grouper(m.umbrella, self._settings, names=names)
         grouper.expire(self._clock)
         placement = grouper.place(m, related)
         for merge in placement.merges:
