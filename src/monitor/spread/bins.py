@@ -165,6 +165,10 @@ class Bins:
             for topic, count in self.causes.get(at, _NOTHING).items():
                 into[topic] = into.get(topic, 0.0) + count
 
+    def told(self) -> set[int]:
+        """Return the hours that hold anything."""
+        return {*self.hours, *(at // PER_HOUR for at in self.bins)}
+
     def hour(self, hour: int) -> tuple[float, float]:
         """Return an hour's complaining voices and voices."""
         closed = self.hours.get(hour)
@@ -175,9 +179,8 @@ class Bins:
 
     def hour_by_cause(self, hour: int) -> Causes:
         """Return an hour's voices by cause."""
-        closed = self.hour_causes.get(hour)
-        if closed is not None:
-            return closed
+        if hour in self.hours:
+            return self.hour_causes.get(hour, _NOTHING)
         causes: Causes = {}
         self.by_cause(hour * PER_HOUR, (hour + 1) * PER_HOUR - 1, causes)
         return causes

@@ -426,13 +426,17 @@ class BrandTide:
         bad, both = PRIOR_SHARE * SHARE_BELIEF, SHARE_BELIEF
         causes: dict[str, float] = {}
         stormy = bool(self.waves) or self.wave_since is not None
+        told = self.bins.told()
         for h in range(max(int((self.start or 0.0) // HOUR) + 1, hour - KEEP), hour - 1):
             weight = self._hour_seen(h) if self.gaps else 1.0
             if weight >= 0.5 and not (stormy and self._in_wave(h)):  # noqa: PLR2004 -- half an hour of input at least
-                complaining, voices = self.bins.hour(h)
                 hours.append(h)
-                counts.append(complaining / weight)
                 weights.append(weight)
+                if h not in told:  # most hours of most brands
+                    counts.append(0.0)
+                    continue
+                complaining, voices = self.bins.hour(h)
+                counts.append(complaining / weight)
                 for topic, count in self.bins.hour_by_cause(h).items():
                     causes[topic] = causes.get(topic, 0.0) + count
                 bad += complaining
