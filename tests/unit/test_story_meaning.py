@@ -11,7 +11,7 @@ from monitor.mention.model import Author
 from monitor.sentiment.reading import Origin, Reading, ReadMention
 from monitor.story import Grouper, StorySettings
 from monitor.story.blob import MOST_BYTES
-from monitor.story.meaning import MeaningSettings
+from monitor.story.settings import MeaningSettings
 
 WIDTH = 384
 NUMBERS = count()

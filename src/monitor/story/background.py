@@ -13,9 +13,9 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 
 from monitor.story.recent import Recent
+from monitor.story.settings import BackgroundSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,20 +27,6 @@ if TYPE_CHECKING:
 
 MOST_BRANDS = 512
 """Of so many brands a mean is kept, those spoken of last; others are held against the umbrella's."""
-
-
-class BackgroundSettings(Struct, frozen=True, kw_only=True):
-    """How the means are taken.
-
-    - `prior`: so many mentions count as lying at the origin when the umbrella's mean is taken, so that the first story
-      is not taken for the whole stream.
-    - `brand_prior`: so many stories count as lying at the umbrella's mean when a brand's is taken.
-    - `memory`: from so many mentions on the older ones count half.
-    """
-
-    prior: float = 150.0
-    brand_prior: float = 100.0
-    memory: float = 20_000.0
 
 
 class _Mean:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from monitor.story.background import Background, BackgroundSettings
+from monitor.story.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,46 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.story.lexicon import Lexicon
+    from monitor.story.settings import MeaningSettings
     from monitor.story.story import Story
 
     Vector: TypeAlias = NDArray[np.float32]
-
-
-class MeaningSettings(Struct, frozen=True, kw_only=True):
-    """One setting for all streams, chosen on the public part of six labelled ones (docs/stories.md).
-
-    - `join`, `merge`: scores from which a mention joins and a story is merged; `fragment` is taken off `merge` where
-      one of the two has at most `fragment_size` mentions.
-    - `words`, `merge_words`: weight of the words' cosine; below `merge_cosine` words alone merge nothing.
-    - `active`: weight of log(share of the last mentions / `usual_share`), at most `active_most`, times
-      `active_negative` where it is negative; `active_halflife` is in mentions.
-    - `loose`, `tight`: a story whose mean has at most the first length gets no bonus for being spoken of, one from the
-      second on all of it: what is said of everything at once must not swallow the rest.
-    - `candidates`: so many of the nearest by embedding are looked at closely, `neighbours` of them for merging.
-    - `switch`: so many mentions in a row read by another model make its space the one that counts.
-    """
-
-    join: float = 0.46
-    merge: float = 0.75
-    fragment: float = 0.15
-    fragment_size: int = 4
-    words: float = 0.6
-    merge_words: float = 0.5
-    merge_cosine: float = 0.25
-    active: float = 0.15
-    active_most: float = 0.2
-    active_negative: float = 0.5
-    active_halflife: float = 60.0
-    loose: float = 0.48
-    tight: float = 0.6
-    active_prior: float = 30.0
-    usual_share: float = 0.05
-    least_share: float = 0.01
-    candidates: int = 32
-    neighbours: int = 16
-    rows: int = 4096
-    switch: int = 50
-    background: BackgroundSettings = BackgroundSettings()
 
 
 class Mean(Struct, frozen=True, array_like=True):

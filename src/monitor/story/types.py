@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor.story.meaning import MeaningSettings
+from monitor.story.settings import MeaningSettings
 
 How = Literal["new", "thread", "duplicate", "link", "hashtag", "meaning", "returned"]
 """Why a mention stands in its story. `returned`: it brought a closed story back."""
