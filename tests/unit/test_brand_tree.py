@@ -126,6 +126,12 @@ def test_from_names():
     assert len(tree.roots) == len(set(tree.roots)) == 6
 
 
+def test_the_words_of_an_umbrella_are_those_of_all_its_names(tmp_path):
+    tree = load(tmp_path, FILE)
+    assert tree.words_of("meridian") == {"meridian", "group", "meridianair", "lounge"}
+    assert tree.words_of("gone-since") == {"gone", "since"}
+
+
 @example(["half \ud83d", "\x1b[31mred"])
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=80), max_size=8))
 def test_any_names_make_a_tree(names):
