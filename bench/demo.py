@@ -35,11 +35,11 @@ TITLE = 40
 _scorer: Any = None
 
 
-def one(seed: int, model: str | None, stories: tuple[str, ...] | None) -> dict[str, Any]:
+def one(seed: int, model: str | None, stories: tuple[str, ...] | None, *, vectors: bool = False) -> dict[str, Any]:
     """Run one week; returns what was paged, by the truth."""
     global _scorer  # noqa: PLW0603 -- one model, and one cache, a process
     if _scorer is None:
-        _scorer = load_scorer(model, threads=1)
+        _scorer = load_scorer(model, threads=1, vectors=vectors)
     simulation = Simulation(Settings(stories=stories, rate=CHATTER) if stories else Settings(rate=CHATTER), seed=seed)
     tree = BrandTree.load(brands_file())
     routes = Directory.of([Recipient(name="on-call", channels=("x",))], [Route(recipient="on-call", severity="notify")])
@@ -110,13 +110,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=FIRST_SEED)
     parser.add_argument("--model", default=None)
     parser.add_argument("--stories", default="", help="comma-separated; default: the demo's")
+    parser.add_argument("--vectors", action="store_true", help="group by embeddings too, as `model.vectors: true` does")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     stories = tuple(arguments.stories.split(",")) if arguments.stories else None
     results = []
     with ProcessPoolExecutor(arguments.processes) as pool:
         jobs = [
-            pool.submit(one, seed, arguments.model, stories)
+            pool.submit(one, seed, arguments.model, stories, vectors=arguments.vectors)
             for seed in range(arguments.first, arguments.first + arguments.seeds)
         ]
         for job in jobs:
