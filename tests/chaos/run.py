@@ -102,13 +102,14 @@ async def run(
     stage.start(**(crew or {}))
     everything = asyncio.create_task(_everything(stage, script, faults, report))
     watchdog = asyncio.create_task(_watch(stage))
-    people = asyncio.create_task(_people(stage))
+    enough = asyncio.Event()
+    people = asyncio.create_task(_people(stage, enough))
     try:
         done, _ = await asyncio.wait({everything, watchdog, people}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        people.cancel()
-        await asyncio.gather(people, return_exceptions=True)
+        enough.set()
+        await people
         await _end_half(stage)
         await _delivered(stage)
     except RunStuckError as error:
@@ -179,14 +180,17 @@ async def _watch(stage: Stage) -> None:
         await asyncio.sleep(1.0)
 
 
-async def _people(stage: Stage) -> None:
-    """Acknowledge each incident soon after it is there: a person among the workers' batches."""
-    done: set[str] = set()
+async def _people(stage: Stage, enough: asyncio.Event) -> None:
+    """Acknowledge each incident soon after it is there, to the last: a person among the workers' batches."""
+    seen: set[str] = set()
     while True:
+        last = enough.is_set()
         for incident in await stage.store.retry(lambda: stage.incidents.all(active=True)):
-            if incident.id not in done:
-                done.add(incident.id)
+            if incident.id not in seen:
+                seen.add(incident.id)
                 await stage.incidents.change(incident.id, Acknowledged(at=incident.updated_at, by=PERSON))
+        if last:
+            return
         await asyncio.sleep(0.3)
 
 
