@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.store import PartitionState, StoreUnavailableError
+from monitor.stream.identity import UNREACHABLE
 from monitor.stream.traces import Traces
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ IDLE_COMMIT_S = 5.0
 
 STOP_S = 6.0
 """Real seconds in which the record under way is committed and Faust stops."""
+
+BROKER_PAUSE_S = 2.0
+"""Real seconds between two tries to reach a broker that is away."""
 
 LOOK_S = 2.0
 """Real seconds between two looks at how far behind the worker is."""
@@ -195,11 +199,12 @@ class Watcher:
             TopicMismatchError: the stored offsets are of another topic.
         """
         self._ended = asyncio.get_running_loop().create_future()
-        app = self._app()
+        app = await self._started(stop)
+        if app is None:
+            return
         stopping = asyncio.create_task(stop.wait())
         looking: asyncio.Task[None] | None = None
         try:
-            await app.start()
             looking = asyncio.create_task(self._look(app))
             crashed = asyncio.create_task(_crash_of(app))
             waited: set[asyncio.Future[Any]] = {self._ended, stopping, crashed}
@@ -214,6 +219,28 @@ class Watcher:
             if looking is not None:
                 looking.cancel()
             await self._stop(app)
+
+    async def _started(self, stop: asyncio.Event) -> Any:
+        """Start Faust, waiting for a broker that went away since its topics were looked at; None if told to stop.
+
+        What could not start cannot be started again, so each try has an app of its own.
+        """
+        while not stop.is_set():
+            app = self._app()
+            try:
+                await app.start()
+            except (*UNREACHABLE, OSError) as error:
+                _log.warning("broker_away", error=type(error).__name__, again_in_s=BROKER_PAUSE_S)
+                with contextlib.suppress(Exception):  # parts of it never started
+                    await asyncio.wait_for(app.stop(), STOP_S / 2)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), BROKER_PAUSE_S)
+            except BaseException:
+                await self._stop(app)
+                raise
+            else:
+                return app
+        return None
 
     async def _look(self, app: Any) -> None:
         """Say again and again how far behind the worker is, also while the store keeps it waiting."""
