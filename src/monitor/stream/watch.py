@@ -61,6 +61,9 @@ STOP_S = 6.0
 BROKER_PAUSE_S = 2.0
 """Real seconds between two tries to reach a broker that is away."""
 
+METADATA_AGE_MS = 5_000
+"""Real milliseconds between two looks at which partitions the topic has."""
+
 LOOK_S = 2.0
 """Real seconds between two looks at how far behind the worker is."""
 
@@ -298,6 +301,9 @@ class Watcher:
             broker_max_poll_interval=300.0,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
+            # A broker that has just come back may not know its topics yet: whoever leads the group then gives nothing
+            # to anybody, until it looks again.
+            consumer_metadata_max_age_ms=METADATA_AGE_MS,
             consumer_max_fetch_size=4 << 20,
             web_enabled=False,
             worker_redirect_stdouts=False,
