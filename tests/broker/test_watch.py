@@ -1,25 +1,34 @@
-"""A watching worker that starts while the broker is away waits for it."""
+"""A watching worker waits for a broker that is away, and loses nothing to rebalances that leave it empty-handed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 
 import pytest
 import structlog
+from aiokafka import AIOKafkaProducer
+from faust.assignor.partition_assignor import PartitionAssignor
+from sqlalchemy import func, select
 
 from monitor.clock import WallClock
 from monitor.config import KafkaSettings, TopicNames
 from monitor.engine import EngineSettings
 from monitor.escalation.rules import default_rules
 from monitor.store import Store, WatchStore
+from monitor.store.tables import seen
+from monitor.stream.embedded import EmbeddedBroker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
-from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
-from tests.support.pipeline import brands, on_call
+from monitor.stream.watch import MissingRecordsError, Watcher, WatchEvents, WatchSettings
+from tests.support.pipeline import Pipeline, brands, on_call, say
 from tests.support.stores import url_for
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
+
+ROUNDS = 2
+EACH = 400
 
 
 class _Assigned(WatchEvents):
@@ -32,6 +41,29 @@ class _Assigned(WatchEvents):
             self.partitions.set()
 
 
+class _WithApp(Watcher):
+    late_s = 0.0
+    ahead = 0
+
+    def _app(self):
+        self.app = super()._app()
+        return self.app
+
+    async def take_over(self, consumer, assigned):
+        """Take over late, as on a machine that is busy: Faust fetches before it is told where to read on."""
+        await asyncio.sleep(self.late_s)
+        offsets = await super().take_over(consumer, assigned)
+        if self.ahead:
+            await consumer.seek_wait({tp: offset + self.ahead for tp, offset in offsets.items()})
+            self.ahead = 0
+        return offsets
+
+    def rejoin(self):
+        """Have the group share out its partitions anew."""
+        thread = self.app.consumer._thread
+        thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
+
+
 async def _forward(reader, writer):
     with contextlib.suppress(OSError):
         while data := await reader.read(65_536):
@@ -40,7 +72,7 @@ async def _forward(reader, writer):
     writer.close()
 
 
-async def _watcher(broker, prefix, tmp_path, port, events=None):
+async def _watcher(broker, prefix, tmp_path, port, events=None, **settings):
     kafka = KafkaSettings(
         bootstrap=broker.bootstrap,
         topics=TopicNames(mentions=f"{prefix}-m", readings=f"{prefix}-r", dead=f"{prefix}-d", incidents=f"{prefix}-i"),
@@ -51,10 +83,11 @@ async def _watcher(broker, prefix, tmp_path, port, events=None):
     readings = (await ensure_topics(client, topic_plans(kafka)))[kafka.topics.readings]
     store = Store(url_for(tmp_path / "store.db"))
     store.migrate()
-    watcher = Watcher(
+    watcher = _WithApp(
         WatchSettings(
             client={**client, "bootstrap_servers": [f"127.0.0.1:{port}"]}, readings=readings.topic,
             group=f"{prefix}-w", data_dir=tmp_path / "faust", engine=EngineSettings(readings_partitions=2),
+            **settings,
         ),
         readings, store, WatchStore(store, on_call("ana")), brands(), default_rules(), WallClock(), events,
     )  # fmt: skip
@@ -101,3 +134,108 @@ async def test_told_to_stop_while_the_broker_is_away_it_stops(broker, prefix, tm
     async with asyncio.timeout(10):
         await running
     store.close()
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    """What a broker that has just come back does, and no broker does when asked: it does not know its topics yet."""
+    state, groups = asyncio.Event(), PartitionAssignor._get_copartitioned_groups.__func__
+
+    @functools.wraps(groups)
+    def seeing(cls, topics, cluster, subscriptions):
+        return {} if state.is_set() else groups(cls, topics, cluster, subscriptions)
+
+    monkeypatch.setattr(PartitionAssignor, "_get_copartitioned_groups", classmethod(seeing))
+    return state
+
+
+async def test_rebalances_that_give_it_nothing_at_first_leave_no_hole(broker, prefix, tmp_path, blind):
+    _, _, port = broker.bootstrap.partition(":")
+    shortest = 2.0 if isinstance(broker, EmbeddedBroker) else 6.0  # Apache Kafka's
+    events, stop = _Assigned(), asyncio.Event()
+    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events, session_timeout_s=shortest)
+    watcher.late_s = 0.3
+    source = Pipeline(url=url_for(tmp_path / "source.db"), readings=2, size=1)
+    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(ROUNDS * EACH)))
+    running = asyncio.create_task(watcher.run(stop))
+    async with asyncio.timeout(20):
+        await events.partitions.wait()
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        for begin in range(0, len(source.values), EACH):
+            blind.set()
+            await _rejoined(watcher, nothing=True)
+            for partition, value in source.values[begin : begin + EACH]:
+                await producer.send(watcher.settings.readings, value, partition=partition)
+            await producer.flush()
+            blind.clear()
+            await _rejoined(watcher, nothing=False)
+            async with asyncio.timeout(20):
+                while not running.done() and _committed(store) < begin + EACH // 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+    await _all_there(running, store, len(source.values))
+    stop.set()
+    await running
+    store.close()
+
+
+async def test_what_was_left_out_is_sought_and_read_once(broker, prefix, tmp_path):
+    _, _, port = broker.bootstrap.partition(":")
+    events, stop = _Assigned(), asyncio.Event()
+    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events)
+    source = Pipeline(url=url_for(tmp_path / "source.db"), readings=2, size=1)
+    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(EACH)))
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        for partition, value in source.values:
+            await producer.send(watcher.settings.readings, value, partition=partition)
+        await producer.flush()
+    watcher.ahead = EACH // 8
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(watcher.run(stop))
+        await _all_there(running, store, EACH)
+    assert any(line["event"] == "sought_back" for line in logs)
+    stop.set()
+    await running
+    store.close()
+
+
+async def test_records_that_the_topic_does_not_have_end_the_worker(kafka_broker, prefix, tmp_path):
+    _, _, port = kafka_broker.bootstrap.partition(":")
+    events, stop = _Assigned(), asyncio.Event()
+    store, watcher = await _watcher(kafka_broker, prefix, tmp_path, int(port), events)
+    source = Pipeline(url=url_for(tmp_path / "source.db"), size=1)
+    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(40)))
+    running = asyncio.create_task(watcher.run(stop))
+    async with asyncio.timeout(20):
+        await events.partitions.wait()
+    async with AIOKafkaProducer(bootstrap_servers=kafka_broker.bootstrap, transactional_id=prefix) as producer:
+        for _, value in source.values:
+            async with producer.transaction():  # its end takes an offset that no reader ever sees
+                await producer.send_and_wait(watcher.settings.readings, value, partition=0)
+            await asyncio.wait([running], timeout=0.5)
+            if running.done():
+                break
+    with pytest.raises(MissingRecordsError, match="1 was expected"):
+        running.result()
+    assert _committed(store) == 1
+    store.close()
+
+
+async def _all_there(running, store, expected):
+    async with asyncio.timeout(30):
+        while not running.done() and _committed(store) < expected:  # noqa: ASYNC110 -- the store is no future
+            await asyncio.sleep(0.1)
+    if running.done():
+        running.result()
+    assert _committed(store) == expected
+
+
+async def _rejoined(watcher, *, nothing):
+    watcher.rejoin()
+    async with asyncio.timeout(20):
+        while bool(watcher.app.consumer.assignment()) is nothing:  # noqa: ASYNC110 -- Faust tells nobody
+            await asyncio.sleep(0.01)
+
+
+def _committed(store):
+    with store.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(seen))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import faust
 import msgspec
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 from msgspec import Struct
@@ -66,6 +67,12 @@ METADATA_AGE_MS = 5_000
 
 LOOK_S = 2.0
 """Real seconds between two looks at how far behind the worker is."""
+
+SEEKS = 5
+"""How often records that were left out are sought; if they don't come then, the topic has lost them."""
+
+SEEK_AGAIN_S = 1.0
+"""Real seconds between two seeks."""
 
 _log = structlog.get_logger("monitor.stream.watch")
 
@@ -126,20 +133,44 @@ class _Owned(Struct):
     """A partition that this worker owns.
 
     `state` is how far the store is; `position` how far `engine` is, ahead of the store by records that changed nothing
-    but the time.
+    but the time. `seeks`: how often the record at `position` was sought, because those after it came first.
     """
 
     state: PartitionState
     engine: PartitionEngine
     position: int
     committed_at: float = 0.0
+    seeks: int = 0
+    sought_at: float = 0.0
+
+
+class _NoReadOffsets(dict[TP, int | None]):
+    """How far Faust thinks that it has read: never known.
+
+    Faust leaves out what lies before the newest record that it has handed on, also after a seek back when a record of
+    an older fetch was still on its way; the engine knows by itself what it has seen.
+    """
+
+    def __missing__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        """Forget it."""
+
+    def update(self, *_: Any, **__: Any) -> None:
+        """Forget them."""
 
 
 class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
     """Faust's consumer, with the store deciding where each partition is read on: never the group's offsets."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._read_offset = _NoReadOffsets()
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit the record under way and let go; the rest is read again by the next owner."""
+        self.stop_flow()  # Faust does so only where it had partitions, and then reads on before it has sought
         await self.app.conf.watcher.let_go()
         await super().on_partitions_revoked(revoked)
 
@@ -188,6 +219,7 @@ class Watcher:
         self._owned: dict[int, _Owned] = {}
         self._resting: dict[int, _Owned] = {}  # owned before the rebalance that is under way
         self._generation: int | None = None  # of the group; None during a rebalance
+        self._faust: Any = None  # the app that runs
         self._ended: asyncio.Future[None] | None = None  # settled by what ends the worker
         self._lock = asyncio.Lock()
         self._traces = Traces()
@@ -311,6 +343,7 @@ class Watcher:
             monitor=None,
         )
         app.conf.watcher = self
+        self._faust = app
         app.finalize()
         topic = app.topic(s.readings, value_type=bytes, key_type=bytes, value_serializer="raw", internal=False)
 
@@ -375,6 +408,7 @@ class Watcher:
                 engine = PartitionEngine(tp.partition, self.settings.engine, self._tree, self._rules)
                 engine.restore(state.marks, stories, tides)
                 owned = _Owned(state, engine, state.next_offset)
+            owned.seeks = 0
             self._owned[tp.partition] = owned
             offsets[tp] = state.next_offset
         self._resting.clear()
@@ -442,6 +476,9 @@ class Watcher:
             for event in done:
                 event.ack()
             self._events.progress()
+            if waiting and self._is_early(waiting[0].message, owned.position):
+                await self._seek_back(owned, waiting[0].message)
+                return
 
     async def _together(self, owned: _Owned, waiting: deque[Any]) -> list[Any]:
         """Take in the next records up to `TOGETHER_ITEMS` and commit them; returns those that are done."""
@@ -450,6 +487,8 @@ class Watcher:
         batches: list[ReadingBatch] = []
         position, items = owned.position, 0
         while waiting and items < TOGETHER_ITEMS:
+            if self._is_early(waiting[0].message, position):
+                break
             event = waiting.popleft()
             message = event.message
             if message.generation_id != self._generation:
@@ -458,13 +497,8 @@ class Watcher:
             if message.offset < position:
                 self._events.skipped(message.partition)
                 continue
-            if message.offset > position:
-                raise MissingRecordsError(
-                    f"{message.topic}[{message.partition}] went on at {message.offset}, {position} was expected. "
-                    "Nothing was skipped: the worker starts again at the stored offset. If it happens again and again, "
-                    "the topic has lost records: see `monitor offsets show`."
-                )
             position += 1
+            owned.seeks = 0
             try:
                 batches.append(decode_batch(message.value))
             except msgspec.MsgspecError:
@@ -476,6 +510,30 @@ class Watcher:
         else:
             owned.position = position
         return done
+
+    def _is_early(self, message: Any, position: int) -> bool:
+        """Whether records are missing before this one."""
+        return bool(message.generation_id == self._generation and message.offset > position)
+
+    async def _seek_back(self, owned: _Owned, message: Any) -> None:
+        """Read again from the record that is missing: what was fetched before a seek comes after it all the same.
+
+        Raises:
+            MissingRecordsError: it did not come after `SEEKS` seeks.
+        """
+        now = time.monotonic()
+        if now - owned.sought_at < SEEK_AGAIN_S:
+            return
+        if owned.seeks >= SEEKS:
+            raise MissingRecordsError(
+                f"{message.topic}[{message.partition}] went on at {message.offset}, {owned.position} was expected. "
+                "Nothing was skipped: the worker starts again at the stored offset. If it happens again and again, "
+                "the topic has lost records: see `monitor offsets show`."
+            )
+        owned.seeks, owned.sought_at = owned.seeks + 1, now
+        _log.info("sought_back", partition=message.partition, expected=owned.position, came=message.offset)
+        with contextlib.suppress(IllegalStateError, TimeoutError):  # a rebalance, after which it is sought anyway
+            await self._faust.consumer.seek_wait({TP(message.topic, message.partition): owned.position})
 
     async def _apply(self, owned: _Owned, batches: Sequence[ReadingBatch], next_offset: int, began: float) -> None:
         engine = owned.engine
