@@ -1,8 +1,8 @@
 """The watching worker: readings in; stories, incidents, pages and the offset out, in one transaction per batch.
 
-A Faust agent owns the partitions. What Faust is not left to decide: where to read on (the store says, see
-`StoredOffsets`), what is acknowledged (only what is committed, by hand) and how bytes become values (a decode error
-would end an agent without a word).
+A Faust agent owns the partitions (`monitor.stream.faust_app`). What Faust is not left to decide: where to read on (the
+store says), what is acknowledged (only what is committed, by hand) and how bytes become values (a decode error would
+end an agent without a word).
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import faust
 import msgspec
 import structlog
 from aiokafka.errors import IllegalStateError
-from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 from msgspec import Struct
 
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.store import PartitionState, StoreUnavailableError
+from monitor.stream.faust_app import GroupSettings, crash_of, faust_app
 from monitor.stream.identity import UNREACHABLE
 from monitor.stream.traces import Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.brand.tree import BrandTree
     from monitor.clock import Clock
@@ -41,12 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TAKE = 128
-"""Records taken at once at most. Those of a partition are committed together, `TOGETHER_ITEMS` at a time: a transaction
-costs as much as a hundred mentions, and many scoring workers send many small records."""
-
 TOGETHER_ITEMS = 1024
-"""Items in one transaction, from which on it is committed."""
+"""Items in one transaction, from which on it is committed: it costs as much as a hundred mentions, and many scoring
+workers send many small records."""
 
 STORE_PATIENCE_S = 120.0
 """How long a locked or full store is waited for: well below the time after which Kafka gives the partition away."""
@@ -61,9 +57,6 @@ STOP_S = 6.0
 
 BROKER_PAUSE_S = 2.0
 """Real seconds between two tries to reach a broker that is away."""
-
-METADATA_AGE_MS = 5_000
-"""Real milliseconds between two looks at which partitions the topic has."""
 
 LOOK_S = 2.0
 """Real seconds between two looks at how far behind the worker is."""
@@ -144,56 +137,6 @@ class _Owned(Struct):
     sought_at: float = 0.0
 
 
-class _NoReadOffsets(dict[TP, int | None]):
-    """How far Faust thinks that it has read: never known.
-
-    Faust leaves out what lies before the newest record that it has handed on, also after a seek back when a record of
-    an older fetch was still on its way; the engine knows by itself what it has seen.
-    """
-
-    def __missing__(self, tp: TP) -> None:
-        return None
-
-    def __setitem__(self, tp: TP, offset: int | None) -> None:
-        """Forget it."""
-
-    def update(self, *_: Any, **__: Any) -> None:
-        """Forget them."""
-
-
-class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
-    """Faust's consumer, with the store deciding where each partition is read on: never the group's offsets."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._read_offset = _NoReadOffsets()
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit the record under way and let go; the rest is read again by the next owner."""
-        self.stop_flow()  # Faust does so only where it had partitions, and then reads on before it has sought
-        await self.app.conf.watcher.let_go()
-        await super().on_partitions_revoked(revoked)
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Take records of this assignment from now on."""
-        self.app.conf.watcher.regain(generation_id)
-        await super().on_partitions_assigned(assigned, generation_id)
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Load what is assigned, and seek to the stored offsets."""
-        watcher: Watcher = self.app.conf.watcher
-        return await watcher.take_over(self, {tp for tp in self.assignment() if tp.topic == watcher.settings.readings})
-
-
-class _StoredTransport(Transport):  # type: ignore[misc]
-    Consumer = StoredOffsets
-
-
-class _App(faust.App):  # type: ignore[misc]
-    def _new_transport(self) -> Any:
-        return _StoredTransport(self.conf.broker_consumer, self)
-
-
 class Watcher:
     """Owns partitions of `readings` until it is told to stop or has to start again."""
 
@@ -241,7 +184,7 @@ class Watcher:
         looking: asyncio.Task[None] | None = None
         try:
             looking = asyncio.create_task(self._look(app))
-            crashed = asyncio.create_task(_crash_of(app))
+            crashed = asyncio.create_task(crash_of(app))
             waited: set[asyncio.Future[Any]] = {self._ended, stopping, crashed}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             crashed.cancel()
@@ -261,7 +204,7 @@ class Watcher:
         What could not start cannot be started again, so each try has an app of its own.
         """
         while not stop.is_set():
-            app = self._app()
+            app = self._faust = self._app()
             try:
                 await app.start()
             except (*UNREACHABLE, OSError) as error:
@@ -314,45 +257,15 @@ class Watcher:
 
     def _app(self) -> Any:
         s = self.settings
-        app = _App(
-            s.group,
-            broker=[f"kafka://{server}" for server in _servers(s.client)],
-            broker_credentials=_credentials(s.client),
-            datadir=str(s.data_dir),
-            store="memory://",
-            value_serializer="raw",
-            key_serializer="raw",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            topic_partitions=self._identity.partitions,
-            stream_wait_empty=False,  # see let_go
-            stream_buffer_maxsize=64,
-            broker_session_timeout=s.session_timeout_s,
-            broker_heartbeat_interval=s.session_timeout_s / 4,
-            broker_request_timeout=max(40.0, s.session_timeout_s * 4),
-            broker_max_poll_interval=300.0,
-            broker_commit_interval=1.0,
-            consumer_auto_offset_reset="earliest",
-            # A broker that has just come back may not know its topics yet: whoever leads the group then gives nothing
-            # to anybody, until it looks again.
-            consumer_metadata_max_age_ms=METADATA_AGE_MS,
-            consumer_max_fetch_size=4 << 20,
-            web_enabled=False,
-            worker_redirect_stdouts=False,
-            loghandlers=[],
-            monitor=None,
+        kafka = GroupSettings(
+            client=s.client,
+            topic=s.readings,
+            partitions=self._identity.partitions,
+            group=s.group,
+            session_timeout_s=s.session_timeout_s,
+            data_dir=s.data_dir,
         )
-        app.conf.watcher = self
-        self._faust = app
-        app.finalize()
-        topic = app.topic(s.readings, value_type=bytes, key_type=bytes, value_serializer="raw", internal=False)
-
-        @app.agent(topic, name="watch", concurrency=1)  # type: ignore[untyped-decorator]
-        async def watch(stream: Any) -> None:
-            async for events in stream.noack_take(TAKE, within=s.take_s):
-                await self._take(events)
-
-        return app
+        return faust_app(kafka, self, within_s=s.take_s)
 
     # -- assignment
 
@@ -449,7 +362,7 @@ class Watcher:
 
     # -- batches
 
-    async def _take(self, events: Sequence[Any]) -> None:
+    async def take(self, events: Sequence[Any]) -> None:
         """Commit what was taken. Nothing escapes from here: what fails ends the worker."""
         try:
             self._events.progress()
@@ -579,28 +492,3 @@ class Watcher:
         self._owned.clear()
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
-
-
-async def _crash_of(app: Any) -> None:
-    """Wait until Faust itself gives up, and raise why."""
-    await app._crashed.wait()  # noqa: SLF001 -- Faust offers no public way to wait for a crash
-    raise app.crash_reason or RuntimeError("Faust stopped without a reason")
-
-
-def _servers(client: Mapping[str, Any]) -> list[str]:
-    servers = client["bootstrap_servers"]
-    return [servers] if isinstance(servers, str) else list(servers)
-
-
-def _credentials(client: Mapping[str, Any]) -> Any:
-    """Return what Faust takes in the place of aiokafka's options; None for a plain connection."""
-    protocol = client.get("security_protocol", "PLAINTEXT")
-    context = client.get("ssl_context")
-    if protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            mechanism=client["sasl_mechanism"],
-            username=client["sasl_plain_username"],
-            password=client["sasl_plain_password"],
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context=context) if protocol == "SSL" else None
