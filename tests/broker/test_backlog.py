@@ -5,29 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from monitor.brand import BrandMatcher
 from monitor.clock import VirtualClock, WallClock
-from monitor.config import KafkaSettings, TopicNames
-from monitor.engine import EngineSettings
 from monitor.engine.partition import Marks
-from monitor.escalation.rules import default_rules
 from monitor.mention import Mention, encode
 from monitor.page.dispatcher import Dispatcher
 from monitor.page.facts import iso
 from monitor.page.types import Delivery
-from monitor.sentiment.stub import StubScorer
 from monitor.store import IncidentStore, OutboxStore, PartitionState, Store, WatchStore
-from monitor.stream.score import ScoreSettings, ScoreWorker
-from monitor.stream.topics import client_options, ensure_topics, topic_plans
-from monitor.stream.watch import Watcher, WatchSettings
-from tests.support.pipeline import NAMES, T0, brands, chatter, in_time, on_call, outcry
+from tests.support.pipeline import NAMES, T0, chatter, in_time, on_call, outcry
 from tests.support.stores import url_for
+from tests.support.workers import Topics
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
 HOUR = 3600.0
@@ -70,16 +62,8 @@ def six_hours(end: float) -> list[tuple[float, bytes]]:
 
 
 async def test_after_six_hours_of_backlog_the_person_on_call_gets_one_page(broker, prefix, tmp_path):
-    kafka = KafkaSettings(
-        bootstrap=broker.bootstrap,
-        topics=TopicNames(mentions=f"{prefix}-m", readings=f"{prefix}-r", dead=f"{prefix}-d", incidents=f"{prefix}-i"),
-        mentions_partitions=3,
-        readings_partitions=4,
-    )
-    client = client_options(kafka)
-    topics = await ensure_topics(client, topic_plans(kafka))
-    mentions, readings = topics[kafka.topics.mentions], topics[kafka.topics.readings]
-    tree, clock = brands(), WallClock()
+    topics, clock = await Topics.of(broker, prefix, mentions=3, readings=4), WallClock()
+    mentions, readings = topics.mentions, topics.readings
     now = clock.now()
     stopped_at = now - 6 * HOUR
 
@@ -92,27 +76,13 @@ async def test_after_six_hours_of_backlog_the_person_on_call_gets_one_page(broke
             PartitionState(readings.topic, partition, readings.cluster, readings.topic_id, 4, 0, marks, stopped_at)
         )
     stream = six_hours(now - 5.0)
-    async with AIOKafkaProducer(**client) as producer:
+    async with AIOKafkaProducer(**topics.client) as producer:
         for at, raw in stream:
             partition = zlib.crc32(raw) % 3
             await producer.send(mentions.topic, raw, partition=partition, timestamp_ms=int(at * 1000))
         await producer.flush()
 
-    scorer = ScoreWorker(
-        ScoreSettings(
-            client=client, mentions=mentions.topic, readings=readings.topic, dead=kafka.topics.dead,
-            group=f"{prefix}-s",
-            mentions_topic_id=mentions.topic_id, mentions_partitions=3, readings_partitions=4,
-        ),
-        StubScorer(), BrandMatcher(tree), clock, ThreadPoolExecutor(1),
-    )  # fmt: skip
-    watcher = Watcher(
-        WatchSettings(
-            client=client, readings=readings.topic, group=f"{prefix}-w", data_dir=tmp_path / "faust",
-            engine=EngineSettings(readings_partitions=4),
-        ),
-        readings, store, watch_store, tree, default_rules(), clock,
-    )  # fmt: skip
+    scorer, watcher = topics.scorer(), topics.watcher(store, tmp_path)
     desk, stop = Desk(), asyncio.Event()
     dispatcher = Dispatcher(OutboxStore(store), {"webhook": desk}, clock=clock)
     running = [asyncio.create_task(work(stop)) for work in (scorer.run, watcher.run, dispatcher.run)]

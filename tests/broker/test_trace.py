@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from monitor.brand import BrandMatcher
 from monitor.clock import WallClock
-from monitor.config import KafkaSettings, TopicNames
-from monitor.engine import EngineSettings
-from monitor.escalation.rules import default_rules
 from monitor.mention import Mention
 from monitor.page.channels.webhook import Endpoint, WebhookNotifier
 from monitor.page.dispatcher import Dispatcher
-from monitor.sentiment.stub import StubScorer
-from monitor.store import OutboxStore, Store, WatchStore
-from monitor.stream.score import TICK_HEADER, ScoreSettings, ScoreWorker
-from monitor.stream.topics import client_options, ensure_topics, topic_plans
-from monitor.stream.watch import Watcher, WatchSettings
-from tests.support.pipeline import T0, brands, in_time, on_call, outcry, with_ticks
+from monitor.store import OutboxStore, Store
+from monitor.stream.score import TICK_HEADER
+from tests.support.pipeline import T0, in_time, outcry, with_ticks
 from tests.support.receivers import answering
 from tests.support.stores import url_for
+from tests.support.workers import Topics
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
 
@@ -55,32 +48,11 @@ async def _publish(client: dict, topic: str) -> None:
 
 
 async def test_the_trace_of_a_mention_is_on_its_page(broker, prefix, tmp_path):
-    kafka = KafkaSettings(
-        bootstrap=broker.bootstrap,
-        topics=TopicNames(mentions=f"{prefix}-m", readings=f"{prefix}-r", dead=f"{prefix}-d", incidents=f"{prefix}-i"),
-        mentions_partitions=1,
-        readings_partitions=2,
-    )
-    client = client_options(kafka)
-    topics = await ensure_topics(client, topic_plans(kafka))
-    mentions, readings = topics[kafka.topics.mentions], topics[kafka.topics.readings]
-    store, tree, clock = Store(url_for(tmp_path / "store.db")), brands(), WallClock()
+    topics = await Topics.of(broker, prefix)
+    store, clock = Store(url_for(tmp_path / "store.db")), WallClock()
     store.migrate()
-    await _publish(client, mentions.topic)
-    scorer = ScoreWorker(
-        ScoreSettings(
-            client=client, mentions=mentions.topic, readings=readings.topic, dead=kafka.topics.dead,
-            group=f"{prefix}-s", mentions_topic_id=mentions.topic_id, readings_partitions=2, live=False,
-        ),
-        StubScorer(), BrandMatcher(tree), clock, ThreadPoolExecutor(1),
-    )  # fmt: skip
-    watcher = Watcher(
-        WatchSettings(
-            client=client, readings=readings.topic, group=f"{prefix}-w", data_dir=tmp_path / "faust",
-            engine=EngineSettings(readings_partitions=2, mode="replay"),
-        ),
-        readings, store, WatchStore(store, on_call("ana")), tree, default_rules(), clock,
-    )  # fmt: skip
+    await _publish(topics.client, topics.mentions.topic)
+    scorer, watcher = topics.scorer(live=False), topics.watcher(store, tmp_path, mode="replay")
     stop = asyncio.Event()
     async with answering((200, {}, {})) as (url, calls):
         hook = WebhookNotifier({}, default=Endpoint(url, ("a secret",)))

@@ -13,17 +13,13 @@ from aiokafka import AIOKafkaProducer
 from faust.assignor.partition_assignor import PartitionAssignor
 from sqlalchemy import func, select
 
-from monitor.clock import WallClock
-from monitor.config import KafkaSettings, TopicNames
-from monitor.engine import EngineSettings
-from monitor.escalation.rules import default_rules
-from monitor.store import Store, WatchStore
+from monitor.store import Store
 from monitor.store.tables import seen
 from monitor.stream.embedded import EmbeddedBroker
-from monitor.stream.topics import client_options, ensure_topics, topic_plans
-from monitor.stream.watch import MissingRecordsError, Watcher, WatchEvents, WatchSettings
-from tests.support.pipeline import Pipeline, brands, on_call, say
+from monitor.stream.watch import MissingRecordsError, Watcher, WatchEvents
+from tests.support.pipeline import Pipeline, say
 from tests.support.stores import url_for
+from tests.support.workers import Topics
 
 pytestmark = [pytest.mark.broker, pytest.mark.store]
 
@@ -73,25 +69,11 @@ async def _forward(reader, writer):
 
 
 async def _watcher(broker, prefix, tmp_path, port, events=None, **settings):
-    kafka = KafkaSettings(
-        bootstrap=broker.bootstrap,
-        topics=TopicNames(mentions=f"{prefix}-m", readings=f"{prefix}-r", dead=f"{prefix}-d", incidents=f"{prefix}-i"),
-        mentions_partitions=1,
-        readings_partitions=2,
-    )
-    client = client_options(kafka)
-    readings = (await ensure_topics(client, topic_plans(kafka)))[kafka.topics.readings]
+    topics = await Topics.of(broker, prefix)
     store = Store(url_for(tmp_path / "store.db"))
     store.migrate()
-    watcher = _WithApp(
-        WatchSettings(
-            client={**client, "bootstrap_servers": [f"127.0.0.1:{port}"]}, readings=readings.topic,
-            group=f"{prefix}-w", data_dir=tmp_path / "faust", engine=EngineSettings(readings_partitions=2),
-            **settings,
-        ),
-        readings, store, WatchStore(store, on_call("ana")), brands(), default_rules(), WallClock(), events,
-    )  # fmt: skip
-    return store, watcher
+    client = {**topics.client, "bootstrap_servers": [f"127.0.0.1:{port}"]}
+    return store, topics.watcher(store, tmp_path, events=events, kind=_WithApp, client=client, **settings)
 
 
 @pytest.fixture
