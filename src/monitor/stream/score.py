@@ -14,28 +14,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownTopicOrPartitionError
 from msgspec import Struct
 
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.mention.decode import Dead, decode
-from monitor.sentiment.reading import UNCLEAR, Origin
+from monitor.sentiment.reading import Origin
+from monitor.stream.rounds import Round, ScoreEvents
 from monitor.telemetry.trace import HEADER as TRACE_HEADER
 from monitor.telemetry.trace import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from monitor.brand.any import AnyBrand
     from monitor.brand.match import BrandMatcher
     from monitor.clock import Clock
-    from monitor.sentiment.reading import Reading
     from monitor.sentiment.scorer import Scorer
 
 TICK_HEADER = "monitor-tick"
@@ -46,9 +44,6 @@ DEAD_VALUE_BYTES = 900_000
 
 KEPT_HEADERS = ("ce_", "content-type", TRACE_HEADER)
 """How the headers begin that a dead letter keeps."""
-
-COMPLAINS = 0.5
-"""The least probability of a complaint at which a mention is counted as one in the metrics."""
 
 LEAVE_S = 2.0
 """Real seconds that each step of leaving may take: ending the round, sending it, leaving the group, closing."""
@@ -81,56 +76,6 @@ class ScoreSettings(Struct, frozen=True, kw_only=True):
     linger_s: float = 0.1
     round_size: int = 256
     session_timeout_ms: int = 10_000
-
-
-class ScoreEvents:
-    """What a scoring worker tells of itself; telemetry overrides what it counts."""
-
-    def taken(self, outcome: str, n: int, source: str = "") -> None:
-        """`n` mentions were `read`, `dead` or `no_brand`."""
-
-    def several(self, n: int) -> None:
-        """`n` mentions name brands of several umbrellas, and got one reading for all of them."""
-
-    def dead(self, reason: str) -> None:
-        """A record was dead-lettered."""
-
-    def round(self, *, mentions: int, model_s: float, total_s: float, traces: Sequence[str] = ()) -> None:
-        """A round was read and sent; `traces` are the `traceparent`s of mentions in it."""
-
-    def read(self, readings: Sequence[Reading]) -> None:
-        """The model read so many texts, in this way."""
-
-    def lag(self, partition: int, records: int, seconds: float) -> None:
-        """How far behind the end of a partition the worker is."""
-
-    def progress(self) -> None:
-        """Something moved: the worker is alive."""
-
-    def arrived(self, seconds: Sequence[float], newest: Mapping[str, float]) -> None:
-        """Mentions are in `readings`, so long after their append; `newest` is each source's last append."""
-
-    def said(self, moods: Mapping[tuple[str, str], int], causes: Mapping[str, int]) -> None:
-        """What was said in a round: mentions by (umbrella, mood), complaints by cause."""
-
-    def assigned(self, partitions: Sequence[int]) -> None:
-        """The worker owns these partitions of `mentions` now."""
-
-    def retry(self, what: str) -> None:
-        """Something was tried again."""
-
-
-class _Round(Struct):
-    """What one fetch becomes. `reads` are in the order in which they were read; a dead one is its origin alone."""
-
-    items: list[Read | Origin]
-    dead: list[tuple[Any, Dead]]
-    ticks: list[tuple[int, int, float]]  # (position among the items, partition, event time)
-    offsets: dict[TopicPartition, int]
-    began: float
-    generation: int
-    model_s: float = 0.0
-    traces: list[str] = msgspec.field(default_factory=list)
 
 
 class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
@@ -231,10 +176,10 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     # -- fetch and decode
 
-    async def _fetch(self, stop: asyncio.Event) -> _Round | None:
+    async def _fetch(self, stop: asyncio.Event) -> Round | None:
         """Collect up to a round of records, for as long as records linger; None if there is nothing to do."""
         began = time.monotonic()
-        current = _Round([], [], [], {}, began, self._generation)
+        current = Round([], [], [], {}, began, self._generation)
         deadline = began + self.settings.linger_s
         while not stop.is_set():
             room = self._round_size - len(current.items)
@@ -250,7 +195,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if current.generation != self._generation:
                 # A rebalance in between: what was collected before it is read again from the committed offset, and
                 # what has just come belongs to the new assignment.
-                current = _Round([], [], [], {}, began, self._generation)
+                current = Round([], [], [], {}, began, self._generation)
             for tp, records in batches.items():
                 self._decode(tp, records, current)
             if wait == 0.0 or (not batches and not current.items):
@@ -260,7 +205,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._events.progress()
         return current if current.items or current.ticks or current.offsets else None
 
-    def _decode(self, tp: TopicPartition, records: Sequence[Any], current: _Round) -> None:
+    def _decode(self, tp: TopicPartition, records: Sequence[Any], current: Round) -> None:
         for record in records:
             current.offsets[tp] = record.offset + 1
             headers = record.headers or ()
@@ -288,7 +233,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         stamp = float(record.timestamp) / 1000.0
         return min(stamp, now) if stamp > 0 else now
 
-    def _tick_record(self, partition: int, record: Any, current: _Round) -> None:
+    def _tick_record(self, partition: int, record: Any, current: Round) -> None:
         try:
             at = float(record.value)
         except (TypeError, ValueError):
@@ -298,7 +243,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         if not self.settings.live:
             current.ticks.append((len(current.items), partition, at))
 
-    def _live_ticks(self, current: _Round) -> None:
+    def _live_ticks(self, current: Round) -> None:
         """Once a second say of every partition owned how far it has been read; at its end that is now."""
         now = self._clock.now()
         if not self.settings.live or now - self._ticked_at < TICK_S:
@@ -339,7 +284,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     # -- read
 
-    async def _read(self, current: _Round) -> None:
+    async def _read(self, current: Round) -> None:
         """Let the model read what names a brand or may belong to a story."""
         wanted = [
             (number, item)
@@ -364,7 +309,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     # -- send and commit
 
-    async def _send(self, current: _Round) -> None:
+    async def _send(self, current: Round) -> None:
         generation = current.generation
         if generation != self._generation:
             return  # of an assignment that is over; sending it after a round that was given up would leave a gap
@@ -388,9 +333,9 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         sends += [self._send_dead(record, dead, generation) for record, dead in current.dead]
         sent = await asyncio.gather(*sends)
         if all(sent) and generation == self._generation:
-            self._tell_arrived(current)
+            current.tell_arrived(self._events, self._clock.now())
             await self._commit(current.offsets)
-        self._tell(current)
+        current.tell(self._events)
         self._events.progress()
 
     async def _send_in_order(self, partition: int, values: Iterable[bytes], generation: int) -> bool:
@@ -443,36 +388,6 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         except KafkaError:
             self._events.retry("commit")  # the next round's commit says it too
 
-    def _tell_arrived(self, current: _Round) -> None:
-        now = self._clock.now()
-        newest: dict[str, float] = {}
-        for item in current.items:
-            if isinstance(item, Read):
-                source, appended = item.mention.source, item.origin.appended_at
-                newest[source] = max(appended, newest.get(source, 0.0))
-        self._events.arrived(
-            [max(0.0, now - (item.origin if isinstance(item, Read) else item).appended_at) for item in current.items],
-            newest,
-        )
-
-    def _tell(self, current: _Round) -> None:
-        counts = Counter(
-            ("read" if item.hits else "no_brand", item.mention.source)
-            for item in current.items
-            if isinstance(item, Read)
-        )
-        self._events.taken("dead", len(current.dead))
-        self._events.several(sum(isinstance(item, Read) and len(item.hits) > 1 for item in current.items))
-        for (outcome, source), n in counts.items():
-            self._events.taken(outcome, n, source)
-        self._events.said(*_said(current.items))
-        self._events.round(
-            mentions=len(current.items),
-            model_s=current.model_s,
-            total_s=time.monotonic() - current.began,
-            traces=current.traces,
-        )
-
     # -- rebalances
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -500,21 +415,6 @@ def next_round(size: int, mentions: int, model_s: float, *, most: int) -> int:
         return size  # too few to learn from
     fitting = int(mentions * ROUND_MODEL_S / max(model_s, 1e-6))
     return max(min(fitting, 2 * size, most), min(LEAST_ROUND, most))
-
-
-def _said(items: Iterable[Read | Origin]) -> tuple[Counter[tuple[str, str]], Counter[str]]:
-    """Count what is said of each umbrella, and why people complain."""
-    moods: Counter[tuple[str, str]] = Counter()
-    causes: Counter[str] = Counter()
-    for item in items:
-        if not isinstance(item, Read) or not item.hits or (reading := item.reading) is None:
-            continue
-        if complains := (reading.complaint or 0.0) >= COMPLAINS:
-            causes[reading.cause.id if reading.cause is not None else UNCLEAR] += 1
-        mood = "complaint" if complains else reading.sentiment.label if reading.sentiment is not None else "unread"
-        for hit in item.hits:
-            moods[hit.umbrella, mood] += 1
-    return moods, causes
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

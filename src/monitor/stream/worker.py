@@ -27,7 +27,8 @@ from monitor.sentiment.shadow import ShadowedScorer
 from monitor.store import Store, WatchStore
 from monitor.stream.identity import UNREACHABLE
 from monitor.stream.model import scorer_of
-from monitor.stream.score import ScoreEvents, ScoreSettings, ScoreWorker
+from monitor.stream.rounds import ScoreEvents
+from monitor.stream.score import ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from monitor.stream.watch import Watcher, WatchEvents, WatchSettings
 from monitor.telemetry import run_worker
