@@ -2,13 +2,15 @@
 
 import random
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from monitor.brand.tree import BrandTree, Node
-from monitor.engine.changes import Act, Changes, Link
+from monitor.engine.changes import Act, Changes, Link, TideRow
 from monitor.engine.state import UmbrellaSettings
 from monitor.engine.umbrella import UmbrellaEngine
+from monitor.engine.waves import BrandWatch
 from monitor.escalation.rules import default_rules
 from monitor.escalation.types import RuleMemory
 
@@ -143,3 +145,23 @@ def test_two_brands_with_different_matters_or_few_people_are_no_crisis(house, pe
 def test_a_wave_and_what_is_above_it_are_one_brand(house):
     now = in_waves(house, "air", "g")
     assert told(house.pass_time(now, now + 20 * 60)) == []
+
+
+def test_what_an_older_version_kept_of_a_brand_is_read():
+    """It knew nothing of the input's pulse: that begins anew."""
+    house = House()
+    house.complain("air", START, START + DAY, 40)
+    house.engine.state.hear(START + DAY, START + DAY)
+    root = house.engine.state.brands["g"]
+    fields = msgspec.msgpack.decode(root.dump())
+    assert isinstance(fields[-1], bytes), "the pulse comes last"
+    again, old = BrandWatch("g", "g"), BrandWatch("g", "g")
+    again.restore(root.dump())
+    old.restore(msgspec.msgpack.encode(fields[:-1]))
+    assert again.pulse is not None
+    assert old.pulse is None
+    assert old.tide.dump() == again.tide.dump() == root.tide.dump()
+    fresh = UmbrellaEngine("g", UmbrellaSettings(), TREE, default_rules())
+    fresh.restore([], [TideRow("g", "g", msgspec.msgpack.encode(fields[:-1]))], START + DAY)
+    fresh.tick(START + 2 * DAY, behind=False, caught_up_since=None, changes=Changes(0))
+    assert not fresh.state.pulse.doubtful

@@ -112,6 +112,64 @@ def test_a_gap_is_neither_calm_nor_storm_and_teaches_nothing():
     assert state.wave_since is None
 
 
+def down_in_the_midst(since, until, *, told_first, wave):
+    """A tide that is in a wave, or not, when its input goes down; it is told at once, or when half of it has passed."""
+    tide = week()
+    if wave:
+        rng = random.Random(7)
+        for i in range(120):
+            tide.observe(since - HOUR + i * 30.0, 0.9, rng.getrandbits(64), "a")
+    now = since
+    while now < until:
+        now += 300.0
+        if told_first or now > (since + until) / 2:
+            tide.follow([(since, now)], since)
+        tide.tick(now)
+    assert tide.assess(now).silent_since == since
+    tide.follow([(since, until)], None)
+    return tide
+
+
+@pytest.mark.parametrize("wave", [False, True])
+def test_silence_that_was_ticked_through_is_taken_out_again(wave):
+    since = START + 7 * DAY + 9 * HOUR
+    until = since + 15 * HOUR
+    early, late = (down_in_the_midst(since, until, told_first=first, wave=wave) for first in (True, False))
+    assert (early.wave_since is not None) == wave
+    for tide in (early, late):
+        rng = random.Random(2)
+        for i in range(2 * 60):
+            tide.observe(until + i * 300.0, float(rng.random() < 0.5), rng.getrandbits(64), rng.choice("abcd"))
+    assert late.assess(until + 10 * HOUR) == early.assess(until + 10 * HOUR)
+    assert late.waves == early.waves
+    assert late.wave_since == early.wave_since
+    assert early.assess(until).silent_since is None
+
+
+def test_a_wave_ends_after_so_much_calm_as_was_heard():
+    """Eight hours of it, those without input not counted: told or not, and how late."""
+    since = START + 7 * DAY + 9 * HOUR
+    tide = down_in_the_midst(since, since + 15 * HOUR, told_first=False, wave=True)
+    begun = tide.wave_since
+    assert begun is not None
+    assert tide.assess(since + 19 * HOUR).wave_since == begun
+    assert tide.assess(since + 26 * HOUR).wave_since is None
+
+
+def test_many_gaps_cost_little_and_are_kept_in_a_dump():
+    gaps = [(START + hour * HOUR, START + hour * HOUR + 1200.0) for hour in range(2, 160, 2)]
+    tide = week()
+    tide.follow(gaps, None)
+    again = BrandTide.load(tide.dump())
+    assert again.gaps == gaps
+    assert again.assess(START + 7 * DAY + 100.0) == tide.assess(START + 7 * DAY + 100.0)
+    filled = week()
+    filled.follow(gaps, None)
+    filled.assess(START + 7 * DAY + 100.0)
+    filled.follow([], None)
+    assert filled.assess(START + 7 * DAY + 100.0) == week().assess(START + 7 * DAY + 100.0)
+
+
 def test_order_of_arrival_within_a_minute_does_not_matter():
     rng = random.Random(9)
     rows = [(START + i * 40.0, float(rng.random() < 0.5), rng.getrandbits(64), rng.choice("abc")) for i in range(6000)]

@@ -8,13 +8,13 @@ import msgspec
 
 from monitor.engine.changes import Act, ShadowAct
 from monitor.escalation.rules import evaluate
-from monitor.escalation.types import RuleMemory
+from monitor.escalation.types import Decision, RuleMemory
 
 if TYPE_CHECKING:
     from monitor.engine.changes import Changes
     from monitor.engine.state import UmbrellaState
     from monitor.escalation.rules import RuleSet
-    from monitor.escalation.types import Decision, StoryView
+    from monitor.escalation.types import StoryView
 
 
 class Ask:
@@ -28,7 +28,7 @@ class Ask:
         """Return what the live rules decide, and what they remember then."""
         decision, after = evaluate(self.rules, view, memory, self._state.clock)
         changes.rule_errors.update(decision.errors)
-        return decision, after
+        return self._unless_silent(decision, after, memory)
 
     def shadows(
         self, view: StoryView, memories: dict[str, RuleMemory], changes: Changes, *, watch_only: bool
@@ -40,6 +40,7 @@ class Ask:
             before = memories.get(rule.name, RuleMemory())
             decision, memory = evaluate(self.rules, view, before, state.clock, shadow=rule.name)
             changes.rule_errors.update(decision.errors)
+            decision, memory = self._unless_silent(decision, memory, before)
             if watch_only:
                 memory = undecided(memory, before)
             elif decision.action != "none" and not state.hushed:
@@ -47,6 +48,15 @@ class Ask:
             if memory != RuleMemory():
                 kept[rule.name] = memory
         return kept
+
+    def _unless_silent(self, decision: Decision, after: RuleMemory, before: RuleMemory) -> tuple[Decision, RuleMemory]:
+        """Let nothing come down or close for want of input: the wait for calm begins anew when something is heard."""
+        if before.severity is None or not self._state.pulse.doubtful:
+            return decision, after
+        if decision.action in {"lower", "close"}:
+            decision = Decision("none", before.severity, "", "", (), decision.rules, decision.errors)
+            after = msgspec.structs.replace(after, severity=before.severity, calmed=before.calmed)
+        return decision, msgspec.structs.replace(after, calm_since=None)
 
     def conclude(self, view: StoryView, decision: Decision, since: float | None, changes: Changes) -> None:
         """Hand a decision over, unless it is only to be remembered."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 from monitor.engine.changes import StoryRow, TideRow
 from monitor.engine.waves import BrandWatch
 from monitor.escalation.types import RuleMemory
-from monitor.spread import StorySpread
+from monitor.spread import Pulse, StorySpread
 from monitor.story.grouper import Grouper
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class UmbrellaState:
         self.spreads: dict[str, StorySpread] = {}
         self.minds: dict[str, Mind] = {}
         self.brands: dict[str, BrandWatch] = {}
+        self.pulse = Pulse()
+        """Whether anything is heard of the umbrella at all."""
+        self._followed = 0
         self.lines: dict[str, ViralLine] = {}
         self.aliases: dict[str, str] = {}
         self.dirty: set[str] = set()
@@ -105,7 +108,37 @@ class UmbrellaState:
         watch = self.brands.get(brand)
         if watch is None:
             watch = self.brands[brand] = BrandWatch(self.name, brand)
+            self._hang_on(watch)
         return watch
+
+    def _hang_on(self, watch: BrandWatch) -> None:
+        """Let a brand know what is known of the input; the root's row keeps it."""
+        if watch.brand == self.name:
+            watch.pulse = self.pulse
+        watch.tide.follow(self.pulse.gaps(), self.pulse.down_since)
+
+    def hear(self, published: float, observed: float) -> None:
+        """Take note that something was heard of the umbrella, before it is counted anywhere."""
+        changed = self.pulse.hear(published, observed)
+        if changed:
+            self.watch(self.name)
+            self.touched_brands.add(self.name)
+        self._follow(write=changed)
+
+    def wait(self) -> None:
+        """Take note that time has passed: the input may be down."""
+        self._follow(write=self.pulse.tick(self.clock))
+
+    def _follow(self, *, write: bool) -> None:
+        """Tell the brands when the input was down, if that has changed."""
+        if self.pulse.version == self._followed:
+            return
+        self._followed = self.pulse.version
+        gaps = self.pulse.gaps()
+        for brand, watch in self.brands.items():
+            watch.tide.follow(gaps, self.pulse.down_since)
+            if write:  # else a gap goes on, which the next tick finds again
+                self.touched_brands.add(brand)
 
     def roll_up(self, brands: tuple[str, ...]) -> Iterable[str]:
         """Return the brands and all above them."""
@@ -204,6 +237,11 @@ class UmbrellaState:
             watch = BrandWatch(self.name, tide.brand)
             watch.restore(tide.state)
             self.brands[tide.brand] = watch
+            if tide.brand == self.name and watch.pulse is not None:
+                self.pulse = watch.pulse
+        self._followed = self.pulse.version
+        for watch in self.brands.values():
+            self._hang_on(watch)
 
 
 def slot(now: float, every: float) -> float:

@@ -63,6 +63,7 @@ class UmbrellaEngine:
     def take(self, m: ReadMention, key: bytes, related: str | None, *, behind: bool, changes: Changes) -> SeenRow:
         """Put a mention where it belongs; return what is to be remembered of it."""
         self.state.clock = max(self.state.clock, m.observed_at)
+        self.state.hear(m.published_at, m.observed_at)
         related = self._resolve(related)
         if m.own and related is None:
             return SeenRow(key, self.state.name, "stored", m.published_at)  # the brand's own words are no voice
@@ -109,6 +110,7 @@ class UmbrellaEngine:
     def amend(self, row: SeenRow, amendment: Amendment, at: float, changes: Changes) -> SeenRow:
         """Apply an edit or delete to a mention already counted; the highest version wins, whatever the order."""
         self.state.clock = max(self.state.clock, at)
+        self.state.hear(at, at)
         if row.share is None:
             return row  # the brand's own words gave nothing
         given = msgspec.msgpack.decode(row.share, type=Contribution)
@@ -190,6 +192,7 @@ class UmbrellaEngine:
         decided now is only remembered; nobody is told.
         """
         self.state.clock = max(self.state.clock, now)
+        self.state.wait()
         self.state.hushed = hush
         if caught_up_since is not None:
             for story in sorted(self.state.spreads):
@@ -205,7 +208,7 @@ class UmbrellaEngine:
                 self._brands.all(changes, watch_only=behind)
         if slot(now, self.state.settings.expire_s) > self.state.expire_slot:
             self.state.expire_slot = slot(now, self.state.settings.expire_s)
-            self._expire(now)
+            self._expire(now - self._unheard(now))
         self.state.hushed = False
 
     def _due(self, now: float) -> list[str]:
@@ -216,6 +219,11 @@ class UmbrellaEngine:
             s for s in self.state.held if s not in self.state.dirty and now - self.state.minds[s].judged_at >= settle
         ]
         return due
+
+    def _unheard(self, now: float) -> float:
+        """Return the seconds without input of late: stories do not grow old in them."""
+        idle = self.state.grouper.settings.idle_s
+        return min(self.state.pulse.lost(now - idle), MOST_UNHEARD_S)
 
     def _expire(self, now: float) -> None:
         for story in self.state.grouper.expire(now):
@@ -235,6 +243,9 @@ def _more(one: RuleMemory, other: RuleMemory) -> bool:
         return one.severity is not None
     return other == RuleMemory()
 
+
+MOST_UNHEARD_S = 14 * 86_400.0
+"""Seconds without input after which stories close all the same."""
 
 TIDE_VOICES = 8
 """A mention of a story with so many voices is judged with it, not with the brand's tide: one matter, one page."""

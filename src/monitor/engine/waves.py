@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor.escalation.types import Quote, RuleMemory, StoryView
-from monitor.spread import BrandTide
+from monitor.spread import BrandTide, Pulse
 from monitor.story.words import take_apart
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class _State(Struct, array_like=True):
     shadows: dict[str, RuleMemory] = {}
     budgets: dict[str, Remembered] = {}
     together: Remembered | None = None
+    pulse: bytes | None = None
 
 
 class BrandWatch:
@@ -83,6 +84,7 @@ class BrandWatch:
         self.stirred = True  # something was heard since it was last judged
         self.budgets: dict[str, Remembered] = {}  # by cause: those that the rules remember anything of
         self.together: Remembered | None = None  # of a root: what is remembered of the whole umbrella
+        self.pulse: Pulse | None = None  # of a root: whether anything is heard of the umbrella at all
         self.seen: Tide | None = None  # as it was last judged
 
     def hear(self, m: ReadMention, complaint: float | None, voice: int, cause: str | None) -> None:
@@ -190,7 +192,7 @@ class BrandWatch:
         tide = zlib.compress(self.tide.dump(), 1)
         state = _State(
             tide, list(self.heard), self.memory, self.wave, self.explained, self.shadows, self.budgets,
-            self.together,
+            self.together, self.pulse.dump() if self.pulse is not None else None,
         )  # fmt: skip
         return msgspec.msgpack.encode(state)
 
@@ -205,6 +207,7 @@ class BrandWatch:
         self.shadows = state.shadows
         self.budgets = state.budgets
         self.together = state.together
+        self.pulse = Pulse.load(state.pulse) if state.pulse is not None else None
 
 
 def _since(tide: Tide) -> float:

@@ -173,6 +173,8 @@ def evidence(view: StoryView) -> tuple[tuple[str, float | str], ...]:
         ]
         if tide.wave_since is not None:
             rows.append(("wave_since", tide.wave_since))
+        if tide.silent_since is not None:
+            rows.append(("silent_since", tide.silent_since))
     if burn := view.burn:
         rows += [(name, round(getattr(burn, name), 3)) for name in _BURN]
     if together := view.together:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +17,7 @@ from monitor.spread.scores import excess_share, score, voices_of
 from monitor.spread.types import Burn, Tide, ViralLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 WINDOWS = (1, 3, 12)
 """Hours that are looked at together; a wave shows in any of them."""
@@ -70,6 +70,8 @@ NEW_NORMAL = 72
 MOST_BINS = 300
 """Bins that are judged one by one after a leap of the clock."""
 
+MOST_GAPS = 256
+
 PRIOR_LINE = 100.0
 PRIOR_DAYS = 2.0
 LEAST_LINE = 50.0
@@ -120,7 +122,7 @@ class BrandTide:
 
     __slots__ = (
         "_baseline", "_fitted", "_meter", "_share", "_topic_prior", "_topic_shares", "bins", "gaps", "high_at",
-        "newest", "next_bin", "novelty", "start", "wave_since", "waves",
+        "newest", "next_bin", "novelty", "silent_since", "start", "wave_since", "waves",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -130,6 +132,9 @@ class BrandTide:
         self.bins = Bins()
         self.novelty = Novelty()
         self.gaps: list[tuple[float, float]] = []
+        """When the input was down, in order."""
+        self.silent_since: float | None = None
+        """Since when it is down, if it is."""
         self.waves: list[tuple[float, float]] = []
         """Past waves, (since, until)."""
         self.wave_since: float | None = None
@@ -139,7 +144,7 @@ class BrandTide:
         self._share = PRIOR_SHARE
         self._topic_shares: dict[str, float] = {}
         self._topic_prior = TOPIC_SHARE
-        self._fitted: tuple[int, int] | None = None
+        self._fitted: int | None = None
 
     def observe(self, t: float, complaint: float | None, voice: int, topic: str | None = None) -> None:
         """Count one mention.
@@ -191,15 +196,36 @@ class BrandTide:
     def gap(self, t0: float, t1: float) -> None:
         """Say that the input was down from `t0` to `t1`: that time is neither calm nor storm, and teaches nothing."""
         if t1 > t0:
-            self.gaps = [*self.gaps, (t0, t1)][-64:]
+            self.follow([*self.gaps, (t0, t1)], self.silent_since)
+
+    def follow(self, gaps: Iterable[tuple[float, float]], silent_since: float | None) -> None:
+        """Take over when the input was down, all that is known of it; what was taken for calm there is taken out again.
+
+        Args:
+            gaps: from when to when; the last may go on.
+            silent_since: since when it is down now, if it is.
+        """
+        before, self.gaps, self.silent_since = self.gaps, sorted(gaps)[-MOST_GAPS:], silent_since
+        if self.next_bin is None:
+            return
+        judged = self.next_bin * BIN
+        learned = (self.newest // HOUR - 1.0) * HOUR
+        if _cut(before, -inf, learned) != _cut(self.gaps, -inf, learned):
             self._fitted = None
+        if self.gaps and self.gaps[-1][0] < judged <= self.gaps[-1][1]:
+            self.novelty.skip()
+        if self.wave_since is not None:
+            found, known = (_cut(some, self.high_at, judged) for some in (self.gaps, before))
+            self.high_at += max(0.0, sum(b - a for a, b in found) - sum(b - a for a, b in known))
 
     def assess(self, now: float) -> Tide:
         """Say how the brand stands at `now` (event time), in the window that stands out most."""
         self.tick(now)
         base = self._learned(int(self.newest // HOUR))
         best = self._best(self.newest, int(self.newest // BIN), base)
-        return msgspec.structs.replace(best, wave_since=self.wave_since, confident=base.hours >= SETTLED)
+        return msgspec.structs.replace(
+            best, wave_since=self.wave_since, confident=base.hours >= SETTLED, silent_since=self.silent_since
+        )
 
     def burns(self, now: float, budgets: Mapping[str, float] | None = None) -> list[Burn]:
         """Say how fast causes spend their budgets, the worst first; only those that are near theirs or over it.
@@ -400,7 +426,8 @@ class BrandTide:
 
     def _expected(self, first: int, last: int, now: float, base: Baseline) -> float:
         """What the baseline expects of the bins `first` to `last`, as far as they were seen by `now`."""
-        if not self.gaps and self.start is not None and first * BIN >= self.start and (last + 1) * BIN <= now:
+        whole = self.start is not None and first * BIN >= self.start and (last + 1) * BIN <= now
+        if whole and not self._touched(first * BIN, (last + 1) * BIN):
             head, tail = first // PER_HOUR, last // PER_HOUR
             inside = min((head + 1) * PER_HOUR, last + 1) - first
             rest = last + 1 - first - inside
@@ -413,22 +440,38 @@ class BrandTide:
         """Which part of bin `at` was seen by `now`: none before the start, after now, or in a gap."""
         t0, t1 = max(at * BIN, self.start or 0.0), min((at + 1) * BIN, now)
         seen = max(0.0, t1 - t0)
-        for g0, g1 in self.gaps:
+        for g0, g1 in reversed(self.gaps):
+            if g1 <= t0:
+                break
             seen -= max(0.0, min(t1, g1) - max(t0, g0))
         return max(0.0, seen) / BIN
 
+    def _touched(self, t0: float, t1: float) -> bool:
+        """Whether a gap lies between `t0` and `t1`."""
+        for g0, g1 in reversed(self.gaps):
+            if g1 <= t0:
+                return False
+            if g0 < t1:
+                return True
+        return False
+
     def _learned(self, hour: int) -> Baseline:
         """The baseline as of the hour before `hour`, fitted at most once an hour."""
-        key = (hour, len(self.gaps))
-        if self._fitted == key:
+        if self._fitted == hour:
             return self._baseline
         hours, counts, weights = [], [], []
         bad, both = PRIOR_SHARE * SHARE_BELIEF, SHARE_BELIEF
         causes: dict[str, float] = {}
         stormy = bool(self.waves) or self.wave_since is not None
         told = self.bins.told()
-        for h in range(max(int((self.start or 0.0) // HOUR) + 1, hour - KEEP), hour - 1):
-            weight = self._hour_seen(h) if self.gaps else 1.0
+        oldest = max(int((self.start or 0.0) // HOUR) + 1, hour - KEEP)
+        down = {
+            h
+            for g0, g1 in _cut(self.gaps, oldest * HOUR, hour * HOUR)
+            for h in range(int(g0 // HOUR), int(g1 // HOUR) + 1)
+        }
+        for h in range(oldest, hour - 1):
+            weight = self._hour_seen(h) if h in down else 1.0
             if weight >= 0.5 and not (stormy and self._in_wave(h)):  # noqa: PLR2004 -- half an hour of input at least
                 hours.append(h)
                 weights.append(weight)
@@ -449,7 +492,7 @@ class BrandTide:
         self._topic_shares = {topic: (count + prior) / weight for topic, count in causes.items()}
         self._topic_prior = prior / weight
         self._share = min(bad / both, 0.98)
-        self._fitted = key
+        self._fitted = hour
         return self._baseline
 
     def _hour_seen(self, hour: int) -> float:
@@ -462,6 +505,17 @@ class BrandTide:
             since // HOUR <= hour <= min(until, since + NEW_NORMAL * HOUR) // HOUR
             for since, until in (*self.waves, *now)
         )
+
+
+def _cut(gaps: list[tuple[float, float]], t0: float, t1: float) -> list[tuple[float, float]]:
+    """What of the gaps lies between `t0` and `t1`."""
+    found: list[tuple[float, float]] = []
+    for g0, g1 in reversed(gaps):
+        if g1 <= t0:
+            break
+        if g0 < t1:
+            found.append((max(g0, t0), min(g1, t1)))
+    return found
 
 
 def _dispersion(base: Baseline, whole: Tide) -> float:

@@ -48,7 +48,8 @@ class Tide(Struct, frozen=True):
 
     `wave_since` is set while the brand is in a wave (hysteresis: one storm is one wave) and keeps its value
     throughout it, so it names the wave. `topic` is the one cause that stands out, or None when all complaints do;
-    `observed`, `expected`, `low` and `high` are that topic's then.
+    `observed`, `expected`, `low` and `high` are that topic's then. `silent_since` is set while the input is down: that
+    nothing was heard since says nothing, and `expected` is what the rest of the window brings.
     """
 
     at: float
@@ -62,6 +63,7 @@ class Tide(Struct, frozen=True):
     wave_since: float | None = None
     confident: bool = True
     topic: str | None = None
+    silent_since: float | None = None
 
 
 class Burn(Struct, frozen=True, kw_only=True):
