@@ -88,7 +88,8 @@ def test_cancelled_in_two_brands_at_once_is_one_crisis_and_the_brands_stand_belo
         "what it is made of stands below it"
     )
     page = next(one for one in result.pages if one.incident == crisis.id)
-    assert page.reason.startswith("2 brands at once: meridian-air (")
+    assert page.reason.startswith("2 brands at once: Meridian Air (")
+    assert "meridian-" not in page.reason, "people know a brand by its name, not by its id"
     assert page.reason.endswith("mostly about cancelled flight")
     assert page.decided_at < T0 + SCENE + HOUR
     later = [one for one in result.pages if one.decided_at > page.decided_at]

@@ -126,7 +126,7 @@ def test_the_same_cause_in_two_brands_is_one_crisis_that_stands_above_both(house
     assert told(events) == [("open", "g", "umbrella-crisis")]
     act = next(one for one in events if isinstance(one, Act))
     assert act.view.kind == "umbrella"
-    assert act.decision.reason == "2 brands at once: air (30 people), rail (30 people), mostly about on hold"
+    assert act.decision.reason == "2 brands at once: Air (30 people), Rail (30 people), mostly about on hold"
     links = [one for one in events if isinstance(one, Link)]
     assert [(one.child, one.parent) for one in links] == [("wair", act.view.story), ("wrail", act.view.story)]
     assert events.index(act) < events.index(links[0])

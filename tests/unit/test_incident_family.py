@@ -190,9 +190,9 @@ def test_an_umbrella_is_told_in_both_languages(store):
     house.act("u1", severity="crisis", view=example_umbrella())
     (row,) = house.incidents.pages()
     page = Page(**{name: row[name] for name in COLUMNS})
-    assert page.facts["together"]["brands"] == [["aurora-air", 61], ["aurora-hotels", 33]]
+    assert page.facts["together"]["brands"] == [["Aurora Air", 61], ["Aurora Hotels", 33]]
     german = plain(compose(page, Reader(language="de")), 3000)
-    assert "2 Marken zugleich: aurora-air (61 Personen), aurora-hotels (33 Personen)" in german
+    assert "2 Marken zugleich: Aurora Air (61 Personen), Aurora Hotels (33 Personen)" in german
 
 
 def test_the_commands(tmp_path, store, store_url):

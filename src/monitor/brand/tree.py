@@ -146,6 +146,11 @@ class BrandTree:
         """
         return self._nodes[brand_id]
 
+    def name_of(self, brand_id: str) -> str:
+        """Give a brand's name as people know it; of an id that the tree does not have, the id."""
+        node = self._nodes.get(brand_id)
+        return node.name if node is not None else brand_id
+
     def ancestors(self, brand_id: str) -> tuple[str, ...]:
         """Give the ids above a node, the root last.
 

@@ -133,7 +133,7 @@ class BrandJudge:
             for member in found:
                 if member.story not in kept.linked and member.told and not state.hushed:
                     kept.linked = [*kept.linked[-63:], member.story]
-                    why = f"{len(sum_of_it.brands)} brands of {state.name} at once"
+                    why = f"{len(sum_of_it.brands)} brands of {state.tree.name_of(state.name)} at once"
                     changes.events.append(Link(state.clock, state.name, member.story, kept.story, why))
         root.together = None if _forgotten(kept) else kept
         state.touched_brands.add(state.name)

@@ -58,6 +58,7 @@ def together(state: UmbrellaState, found: list[Member]) -> Together:
     """
     brands: dict[str, int] = {}
     causes: dict[str, dict[str, int]] = {}
+    called = state.tree.name_of
     for member in found:
         brands[member.brand] = max(member.people, brands.get(member.brand, 0))
         if member.cause is not None:
@@ -68,7 +69,7 @@ def together(state: UmbrellaState, found: list[Member]) -> Together:
     shared = len(sharing) > 1
     return Together(
         at=state.clock,
-        brands=tuple(sorted(brands.items(), key=lambda one: (-one[1], one[0]))),
+        brands=tuple((called(one), brands[one]) for one in sorted(brands, key=lambda one: (-brands[one], one))),
         same=len(sharing) if shared else min(len(brands), 1),
         authors=sum(sharing.values() if shared else brands.values()),
         cause=cause if shared else None,

@@ -137,7 +137,7 @@ def example_umbrella(**changes: Any) -> StoryView:
     """Return trouble in several brands at once; `changes` replace fields of what it is made of."""
     found = Together(
         at=START + 3600,
-        brands=(("aurora-air", 61), ("aurora-hotels", 33)),
+        brands=(("Aurora Air", 61), ("Aurora Hotels", 33)),
         same=2,
         authors=94,
         cause="on_hold",

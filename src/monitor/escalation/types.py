@@ -30,8 +30,8 @@ class Quote(Struct, frozen=True):
 class Together(Struct, frozen=True):
     """Brands of one umbrella, none above another, that are in trouble at the same time.
 
-    `brands`: each with the people who complain there; `same` of them complain of the one cause `cause`, by `authors`
-    people. `stories` are the names of the stories and waves that make it up.
+    `brands`: each by its name, with the people who complain there; `same` of them complain of the one cause `cause`,
+    by `authors` people. `stories` are the names of the stories and waves that make it up.
     """
 
     at: float
