@@ -125,6 +125,24 @@ def test_what_comes_late_fills_the_gap_as_far_as_it_goes():
     assert not pulse.gaps()
 
 
+def test_a_backlog_whose_times_of_observation_are_old_too_moves_the_gap_along():
+    times = moments(40, 12)
+    since, until = 10 * DAY + 10 * HOUR, 10 * DAY + 18 * HOUR
+    pulse = heard([t for t in times if t < since])
+    pulse.tick(until)
+    begun = pulse.down_since
+    first = next(t for t in times if t >= begun)
+    for t in (begun, first):
+        pulse.hear(t, t)
+        assert pulse.down_since == t // BIN * BIN + BIN
+        assert all(gap.since < gap.until for gap in pulse.gaps())
+    for t in times:
+        if first < t < until - 1500.0:
+            pulse.hear(t, t)
+    assert pulse.down_since is None
+    assert not pulse.gaps(), "the rest is not long enough to tell"
+
+
 def test_a_source_that_is_fetched_every_two_hours_is_not_down_in_between():
     fetched = [(t, (t // (2 * HOUR) + 1) * 2 * HOUR) for t in moments(30, 12)]
     pulse = Pulse()

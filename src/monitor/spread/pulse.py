@@ -130,7 +130,7 @@ class Pulse:
         changed = self.tick(observed)
         if at > self._heard:
             self._grow(at // PER_HOUR)
-            if self._lasts():
+            if self._lasts() and at >= self._gaps[-1][1]:
                 self._gaps[-1] = self._gaps[-1][0], at
                 self.version += 1
             self._heard = at
