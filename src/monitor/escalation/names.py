@@ -156,7 +156,12 @@ NAMES: tuple[Name, ...] = (
         "median minutes until then; 0 once it is crossed, infinite if it never is",
         _of("spread", "forecast.minutes_to_viral", inf),
     ),
-    Name("spread.crossed", "yes or no", "the story is past its viral line", _if("spread", crossed)),
+    Name(
+        "spread.crossed",
+        "yes or no",
+        "the story is past its viral line, without what is usual of it",
+        _if("spread", crossed),
+    ),
     Name(
         "spread.authors",
         "number",
@@ -166,6 +171,12 @@ NAMES: tuple[Name, ...] = (
     ),
     Name("spread.per_hour", "number", "mentions an hour now", _of("spread", "per_hour")),
     Name("spread.expected_per_hour", "number", "mentions an hour usually", _of("spread", "expected_per_hour")),
+    Name(
+        "spread.usual",
+        "number",
+        "of its people, those that it would have brought anyhow: they do not count for the line",
+        _of("spread", "usual"),
+    ),
     Name("spread.times", "number", "how many times the usual; infinite where nothing is usual", _SPREAD_TIMES),
     Name("spread.r", "number", "reproduction number: over 1 it grows", _of("spread", "reproduction")),
     Name("spread.line", "number", "the viral line in people; infinite where there is none", _of("spread", "line.size")),

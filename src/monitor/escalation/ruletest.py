@@ -231,6 +231,7 @@ _QUIET: dict[str, Any] = {
     "spread.crossed": False,
     "spread.per_hour": 0.0,
     "spread.expected_per_hour": 0.0,
+    "spread.usual": 0.0,
     "spread.r": 0.5,
     "spread.line": 400,
     "spread.q10": 3,
@@ -311,6 +312,7 @@ def _view(values: dict[str, Any], kind: Kind, start: float, now: float) -> Story
         forecast=forecast,
         line=ViralLine(float(values["spread.line"]), values.get("spread.line_reach")),
         since=start,
+        usual=float(values["spread.usual"]),
     )
     return structs.replace(view, spread=spread)
 

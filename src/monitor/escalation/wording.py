@@ -77,17 +77,18 @@ def times_usual(observed: float, expected: float) -> str:
 def outlook(spread: Spread) -> str:
     """Say where a story is going: the chance of passing the viral line and when, or how far it is past it."""
     forecast, line = spread.forecast, spread.line
+    beyond = f" beyond its usual {count(round(spread.usual))}" if round(spread.usual) else ""
     ending = f"likely to end near {count(forecast.q50)}, 80 % between {count(forecast.q10)} and {count(forecast.q90)}"
     if crossed(spread):
-        if spread.voices < line.size and line.reach is not None:
+        if spread.voices - spread.usual < line.size and line.reach is not None:
             return f"past the viral line of {count(line.reach)} followers reached ({ending})"
-        return f"past the viral line of {count(line.size)} people ({ending})"
+        return f"past the viral line of {count(line.size)} people{beyond} ({ending})"
     if not math.isfinite(line.size):
         return ending
     when = ""
     if forecast.minutes_to_viral is not None:
         when = f" (median in {lasting(forecast.minutes_to_viral * 60)})"
-    return f"{percent(forecast.p_viral)} likely to pass {count(line.size)} people{when}"
+    return f"{percent(forecast.p_viral)} likely to pass {count(line.size)} people{beyond}{when}"
 
 
 def figures(view: StoryView) -> dict[str, str]:
@@ -154,6 +155,7 @@ def evidence(view: StoryView) -> tuple[tuple[str, float | str], ...]:
         rows += [
             ("per_hour", round(spread.per_hour, 3)),
             ("expected_per_hour", round(spread.expected_per_hour, 4)),
+            ("usual", round(spread.usual, 1)),
             ("reproduction", round(spread.reproduction, 3)),
             ("reach", spread.reach),
             ("line", spread.line.size),

@@ -1,7 +1,8 @@
 """A small chart of where a story stands and may end, as a PNG written by hand: no drawing library is needed.
 
 One row: a bar to the people that speak of it now, a lighter one over the forecast's 80 % interval with its median, and
-the viral line across. The scale is logarithmic, since stories differ by factors. PNG: RFC 2083, 8-bit palette.
+the viral line across, beyond the people that are usual. The scale is logarithmic, since stories differ by factors. PNG:
+RFC 2083, 8-bit palette.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def picture(facts: dict[str, Any]) -> bytes | None:
     voices = max(1.0, float(forecast.get("voices") or 1))
     low, median, high = (float(forecast.get(name) or voices) for name in ("q10", "q50", "q90"))
     line = forecast.get("line")
+    if line:
+        line = float(line) + float(forecast.get("usual") or 0.0)
     top = max(voices, high, float(line or 1.0), 10.0) * 1.15
 
     def x(value: float) -> int:
@@ -57,7 +60,7 @@ def sketch(facts: dict[str, Any], width: int = 30) -> str:
         return ""
     voices = max(1.0, float(forecast.get("voices") or 1))
     low, high = (max(1.0, float(forecast.get(name) or voices)) for name in ("q10", "q90"))
-    line = max(1.0, float(forecast.get("line") or high))
+    line = max(1.0, float(forecast.get("line") or high) + float(forecast.get("usual") or 0.0))
     top = max(voices, high, line, 10.0)
 
     def x(value: float) -> int:

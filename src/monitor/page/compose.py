@@ -217,7 +217,9 @@ def _why(page: Page, reader: Reader) -> str:
         voices = _n(forecast.get("voices"), reader)
         parts.append(f"{voices} Personen, {pace} Meldungen je Stunde (üblich {usual})")
         if forecast.get("p_viral") is not None and forecast.get("line") is not None:
-            parts.append(f"zu {share(forecast['p_viral'])} wird {_n(forecast['line'], reader)} überschritten")
+            always = round(forecast.get("usual") or 0)
+            beyond = f" über die üblichen {_n(always, reader)} hinaus" if always else ""
+            parts.append(f"zu {share(forecast['p_viral'])} wird {_n(forecast['line'], reader)}{beyond} überschritten")
     if (wave := facts.get("wave")) is not None:
         window = f"{(wave.get('window_s') or 0) / 3600:.0f} h"
         parts.append(

@@ -185,6 +185,7 @@ def _story(view: StoryView) -> dict[str, Any]:
             "reach": _json(spread.reach),
             "per_hour": _json(spread.per_hour),
             "expected_per_hour": _json(spread.expected_per_hour),
+            "usual": _json(spread.usual),
             "reproduction": _json(spread.reproduction),
             "p_viral": _json(forecast.p_viral),
             "q10": _json(forecast.q10),

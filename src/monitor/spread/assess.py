@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import expm1, sqrt
 
 from monitor.spread.forecast import Forecaster
 from monitor.spread.kernel import SCALES
 from monitor.spread.signs import Signs, signs
 from monitor.spread.story import KINDS, StoryState
 from monitor.spread.types import Spread, ViralLine
+from monitor.spread.usual import HOUR, RECENT, usual_per_hour
 
 YOUNGEST = 60.0
 """A younger story (seconds) is forecast as if nothing more had come until then: no forecaster saw one that young."""
+
+STEADY = SCALES.index(14_400.0)
+"""The scale that a usual rate is held against: one voice more or less in the last minutes says nothing of a theme."""
+
+UNEVEN = 0.25
+"""How uneven a theme is beyond chance, by its hours: the square of half of what it usually brings."""
 
 QUIET = 3600.0
 """Seconds of silence that end a run of activity."""
@@ -41,6 +48,15 @@ class StorySpread(StoryState):
     (True, 0.0, 1200.0)
     >>> [name for name, value in spread.drivers][:3], dict(spread.drivers)["repost_share"]
     (['voices_per_hour', 'voices_last_5_min', 'reproduction'], 1.0)
+
+    A theme that is always spoken of, one voice an hour for five days: what it usually brings is held against no line.
+
+    >>> theme = StorySpread()
+    >>> for i in range(120):
+    ...     theme.observe(3600.0 * i, i, 300, "post", 0.9)
+    >>> spread = theme.assess(3600.0 * 119, ViralLine(100.0))
+    >>> spread.voices, round(spread.usual), round(spread.expected_per_hour, 1), spread.forecast.p_viral < 0.05
+    (120, 117, 1.0, True)
     """
 
     __slots__ = ()
@@ -53,15 +69,21 @@ class StorySpread(StoryState):
         Args:
             now: event time, seconds since the epoch; a time before the newest mention counts as that mention's.
             line: from which size on it is viral; an input of the forecast, any line will do.
-            background_per_hour: mentions an hour that would be ordinary for a story of this brand.
+            background_per_hour: mentions an hour that would be ordinary for a story of this brand; what this story
+                has usually brought itself (`monitor.spread.usual`) counts where that is more, and the people it
+                usually brings are not held against the line.
             forecaster: in the place of the packaged one.
         """
         seen = signs(self, now)
         background = max(0.0, background_per_hour)
         excess = 1.0 - min(background / seen.per_hour, 1.0) if seen.per_hour > 0.0 else 1.0
+        hourly, usual = self._usual(seen, now)
+        if hourly > 0.0:
+            excess = min(excess, _beyond(seen, hourly))
         grown = seen if seen.age >= YOUNGEST else signs(self, self.first + YOUNGEST)
-        forecast = (forecaster or Forecaster.default()).predict(grown, line, excess)
-        if line.reach is not None and self.reach >= line.reach > 0.0:
+        forecast = (forecaster or Forecaster.default()).predict(grown, line, excess, usual)
+        reach = self.reach * (1.0 - usual / seen.voices) if usual > 0.0 else self.reach
+        if line.reach is not None and reach >= line.reach > 0.0:
             forecast = type(forecast)(forecast.q10, forecast.q50, forecast.q90, 1.0, 0.0)
         return Spread(
             at=max(now, self.ref),
@@ -69,13 +91,14 @@ class StorySpread(StoryState):
             voices=round(self.voices),
             reach=self.reach,
             per_hour=seen.per_hour,
-            expected_per_hour=background,
+            expected_per_hour=max(background, hourly),
             reproduction=seen.reproduction,
             forecast=forecast,
             line=line,
             drivers=self._drivers(seen),
             since=self._since(),
-            burst_scale_s=_burst_scale(seen, background),
+            burst_scale_s=_burst_scale(seen, max(background, hourly)),
+            usual=usual,
         )
 
     @classmethod
@@ -88,6 +111,13 @@ class StorySpread(StoryState):
         story = cls()
         story._restore(raw)
         return story
+
+    def _usual(self, seen: Signs, now: float) -> tuple[float, float]:
+        """What the story usually brings: voices an hour, and voices by now."""
+        if seen.age <= RECENT:
+            return 0.0, 0.0
+        hourly = usual_per_hour(*self.growth.curve(max(now, self.ref)))
+        return hourly, min(hourly * seen.age / HOUR, seen.voices)
 
     def _drivers(self, seen: Signs) -> tuple[tuple[str, float], ...]:
         """What the forecast rests on, by name: numbers that a page can show."""
@@ -117,6 +147,14 @@ class StorySpread(StoryState):
                 break
             began = start
         return None if began is None else max(began, self.first)
+
+
+def _beyond(seen: Signs, usual_per_hour: float) -> float:
+    """The share of the last hours' voices that is more than what a theme that brings so many may bring in them."""
+    tau = SCALES[STEADY]
+    usual = usual_per_hour / HOUR * tau * -expm1(-seen.age / tau)
+    most = usual + sqrt(usual + UNEVEN * usual * usual)
+    return max(0.0, 1.0 - most / max(seen.counts[STEADY], 1e-9))
 
 
 def _burst_scale(seen: Signs, background_per_hour: float) -> float | None:

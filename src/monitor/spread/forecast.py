@@ -115,12 +115,13 @@ class Forecaster:
         """Return the packaged forecaster for stories of any source."""
         return packaged("general")
 
-    def predict(self, seen: Signs, line: ViralLine, excess: float = 1.0) -> Forecast:
+    def predict(self, seen: Signs, line: ViralLine, excess: float = 1.0, usual: float = 0.0) -> Forecast:
         """Forecast the final number of voices, and the crossing of `line`.
 
-        `excess` is the share of the present rate that is more than ordinary chatter: only that spreads. Monotone by
-        construction: quantiles are ordered, none is below what is already seen, and `p_viral` falls with the line and
-        is 1 once it is crossed (split conformal prediction with normalised scores, Lei et al. 2018).
+        `excess` is the share of the present rate that is more than ordinary chatter: only that spreads. `usual` of
+        the voices seen are such chatter: the line is crossed by those beyond them. Monotone by construction: quantiles
+        are ordered, none is below what is already seen, and `p_viral` falls with the line and with `usual`, and is 1
+        once the line is crossed (split conformal prediction with normalised scores, Lei et al. 2018).
 
         >>> from monitor.spread.signs import signs
         >>> from monitor.spread.story import StoryState
@@ -140,12 +141,13 @@ class Forecaster:
         low, mid, high = (
             min(MOST, n + n * excess * (exp(min(max(mu + sigma * table[at], 0.0), 30.0)) - 1.0)) for at in _SHOWN
         )
-        if seen.voices >= line.size:
+        gap = line.size - (seen.voices - usual)
+        if gap <= 0.0:
             return Forecast(low, mid, high, 1.0, 0.0)
-        needed = log(1.0 + (line.size / n - 1.0) / excess)
+        needed = log(1.0 + max(line.size + usual - n, 0.0) / n / excess)
         p = _above(table, (needed - mu) / sigma) if needed > 0.0 else 1.0
         p = min(max(p, 0.0), 0.999)
-        return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, p, line.size - seen.voices))
+        return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, p, gap))
 
     def rank(self, seen: Signs, least_growth: float = 0.0) -> float:
         """Return what alarms are ordered by: a cautious log of the final size, and a little of the rate.

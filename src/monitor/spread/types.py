@@ -27,7 +27,10 @@ class Forecast(Struct, frozen=True):
 
 
 class Spread(Struct, frozen=True):
-    """A story's state at `at` (seconds since the epoch)."""
+    """A story's state at `at` (seconds since the epoch).
+
+    `usual` of its voices are what it brings anyhow, at `expected_per_hour`: only those beyond them count for the line.
+    """
 
     at: float
     size: int
@@ -41,6 +44,7 @@ class Spread(Struct, frozen=True):
     drivers: tuple[tuple[str, float], ...] = ()
     since: float | None = None
     burst_scale_s: float | None = None
+    usual: float = 0.0
 
 
 class Tide(Struct, frozen=True):
