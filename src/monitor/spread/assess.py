@@ -56,7 +56,7 @@ class StorySpread(StoryState):
     ...     theme.observe(3600.0 * i, i, 300, "post", 0.9)
     >>> spread = theme.assess(3600.0 * 119, ViralLine(100.0))
     >>> spread.voices, round(spread.usual), round(spread.expected_per_hour, 1), spread.forecast.p_viral < 0.05
-    (120, 117, 1.0, True)
+    (120, 118, 1.0, True)
     """
 
     __slots__ = ()

@@ -144,7 +144,7 @@ class Forecaster:
         gap = line.size - (seen.voices - usual)
         if gap <= 0.0:
             return Forecast(low, mid, high, 1.0, 0.0)
-        needed = log(1.0 + max(line.size + usual - n, 0.0) / n / excess)
+        needed = log(1.0 + max(line.size / n - 1.0 + usual / n, 0.0) / excess)
         p = _above(table, (needed - mu) / sigma) if needed > 0.0 else 1.0
         p = min(max(p, 0.0), 0.999)
         return Forecast(low, mid, high, p, self._minutes(seen, mu, sigma, p, gap))
