@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,11 @@ def test_an_error_comes_out():
     running = _start("failing", 9)
     assert running.wait(8) == 1
     assert "ValueError: broken" in running.stderr.read()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_numpy_keeps_no_second_thread_busy():
+    code = "import monitor, numpy as n, os; a = n.ones((800, 800)); a @ a; print(len(os.listdir('/proc/self/task')))"
+    environ = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    run = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1"
