@@ -30,6 +30,7 @@ from monitor.simulate import Settings, Simulation, brands_file
 from monitor.store import Store, read_account
 from monitor.stream.embedded import EmbeddedBroker
 from monitor.stream.process import GuardedProcess
+from monitor.stream.score import ScoreSettings
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
 
 TICKS = os.sysconf("SC_CLK_TCK")
 THREADS = 2
+ROUND = ScoreSettings(client={}).round_size
 DENSE_S = 0.002
 """Seconds of event time between two mentions, where they come as fast as the cores can read them. In a replay that is
 faster than life more time passes for each, and more is judged."""
 WORKERS = ("score", "watch", "dispatch")
 PROCESSES = ("score", "watch", "broker")
+WARM = 3000
 BRAND = """
   - {{id: bench{n}, name: Benchline {n}, handles: [benchline{n}], viral_line: 10}}"""
 """A brand for each story: a second matter of one brand is taken for a part of the first."""
@@ -204,31 +207,31 @@ async def through_kafka(broker: str, lines: list[str], *, stub: bool, apart: flo
     """Publish all, and take the rate in the middle: from a tenth in the store to nine tenths.
 
     At both moments the same is under way, so neither what had been read before nor what is still to be written counts.
-    Core-microseconds and memory are those of the whole run, from the first hundred mentions on.
+    Core-microseconds and memory are those of the whole run. Both begin after `WARM` mentions of other texts, when the
+    broker's just-in-time compiler is through with most.
     """
     bed = Bed(broker, brands=brands_file(), stub=stub)
     names = ("score", "watch")
     try:
         await ensure_topics(client_options(bed.settings.kafka), topic_plans(bed.settings.kafka))
-        values = as_mentions(lines, apart)
-        warm = 100
+        values = as_mentions(texts(WARM, 0.0, seed=11) + lines, apart)
         bed.start(*names)
-        await publish(bed, values[:warm])
-        while bed.total() < warm:  # noqa: ASYNC110 -- another process's progress
+        await publish(bed, values[:WARM])
+        while bed.total() < WARM:  # noqa: ASYNC110 -- another process's progress
             await asyncio.sleep(0.05)
         pids = {name: bed.pid(name) for name in (*names, "broker")}
         cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
-        await publish(bed, values[warm:])
+        await publish(bed, values[WARM:])
         looks: list[tuple[float, int]] = []
         while not looks or looks[-1][1] < len(lines):
-            looks.append((time.monotonic(), bed.total()))
-            await asyncio.sleep(0.1)  # looking costs time of the cores that are measured
+            looks.append((time.monotonic(), bed.total() - WARM))
+            await asyncio.sleep(0.25)  # looking costs time of the cores that are measured
         first = next(look for look in looks if look[1] >= len(lines) // 10)
         last = next(look for look in looks if look[1] >= len(lines) * 9 // 10)
         used = {name: cpu_seconds(pid) - cpu[name] for name, pid in pids.items()}
         return {
             "rate": (last[1] - first[1]) / (last[0] - first[0]),
-            "micros": {name: 1e6 * value / (len(lines) - warm) for name, value in used.items()},
+            "micros": {name: 1e6 * value / len(lines) for name, value in used.items()},
             "memory": {name: peak_mib(bed.pid(name)) for name in names},
         }
     finally:
@@ -238,8 +241,8 @@ async def through_kafka(broker: str, lines: list[str], *, stub: bool, apart: flo
 def bare(lines: list[str], scorer: Any) -> float:
     """Return the mentions per second of the model alone: the same rounds, cache and threads as the worker's."""
     began = time.monotonic()
-    for at in range(0, len(lines), 256):
-        scorer.read(lines[at : at + 256])
+    for at in range(0, len(lines), ROUND):
+        scorer.read(lines[at : at + ROUND])
     return len(lines) / (time.monotonic() - began)
 
 

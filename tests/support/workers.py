@@ -49,8 +49,8 @@ class Topics:
         made = await ensure_topics(client, topic_plans(kafka))
         return cls(prefix, client, made[ends["mentions"]], made[ends["readings"]], ends["dead"])
 
-    def scorer(self, **settings: Any) -> ScoreWorker:
-        """Return a scoring worker with the stub model."""
+    def scorer(self, model: Any = None, **settings: Any) -> ScoreWorker:
+        """Return a scoring worker, with the stub model unless told otherwise."""
         asked = ScoreSettings(
             client=self.client,
             mentions=self.mentions.topic,
@@ -62,7 +62,9 @@ class Topics:
             readings_partitions=self.readings.partitions,
             **settings,
         )
-        return ScoreWorker(asked, StubScorer(), BrandMatcher(brands()), WallClock(), ThreadPoolExecutor(1))
+        model = model or StubScorer()
+        readers = ThreadPoolExecutor(getattr(model, "at_once", 1))
+        return ScoreWorker(asked, model, BrandMatcher(brands()), WallClock(), readers)
 
     def watcher(
         self,

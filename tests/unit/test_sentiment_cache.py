@@ -1,4 +1,8 @@
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from monitor.sentiment import CachedScorer, Reading, StubScorer
 
@@ -49,6 +53,54 @@ def test_without_memory_equal_texts_of_one_call_are_still_read_once() -> None:
     cached.read(["a"])
     assert inner.seen == ["a", "a"]
     assert len(cached) == 0
+
+
+class Slow(Counting):
+    """Waits at the text "slow" until it may go on; fails if told to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__()
+        self.entered, self.go_on, self.fails = threading.Event(), threading.Event(), fails
+
+    def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
+        if "slow" in texts:
+            self.entered.set()
+            assert self.go_on.wait(10)
+            if self.fails:
+                raise OSError("the model is gone")
+        return super().read(texts, langs)
+
+
+def test_what_one_call_reads_another_waits_for() -> None:
+    inner = Slow()
+    cached = CachedScorer(inner, 1 << 20)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cached.read, ["slow", "a"])
+        assert inner.entered.wait(10)
+        second = pool.submit(cached.read, ["b", "slow", "a"])
+        third = cached.read(["c"])
+        assert not second.done()
+        inner.go_on.set()
+        assert [r.model for r in first.result(10)] == ["slow|None", "a|None"]
+        assert [r.model for r in second.result(10)] == ["b|None", "slow|None", "a|None"]
+    assert [r.model for r in third] == ["c|None"]
+    assert sorted(inner.seen) == ["a", "b", "c", "slow"]
+    assert (cached.hits, cached.misses) == (2, 4)
+
+
+def test_a_read_that_fails_fails_for_those_that_wait_too_and_is_not_remembered() -> None:
+    inner = Slow(fails=True)
+    cached = CachedScorer(inner, 1 << 20)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cached.read, ["slow"])
+        assert inner.entered.wait(10)
+        second = pool.submit(cached.read, ["slow", "b"])
+        inner.go_on.set()
+        for call in (first, second):
+            with pytest.raises(OSError, match="gone"):
+                call.result(10)
+    inner.fails = False
+    assert [r.model for r in cached.read(["slow"])] == ["slow|None"]
 
 
 def test_lone_surrogates_are_no_trouble() -> None:

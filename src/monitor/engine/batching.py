@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-MAX_ITEMS = 256
+MAX_ITEMS = 512
 """Items in one record of `readings`."""
 
 MAX_RECORD_BYTES = 512 * 1024

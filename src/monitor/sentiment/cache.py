@@ -7,7 +7,9 @@ digests, so memory is bounded by the number of readings, not by the length of te
 from __future__ import annotations
 
 from collections import OrderedDict
+from concurrent.futures import Future
 from hashlib import blake2b
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ ENTRY_BYTES: Final = 640
 
 class CachedScorer:
     """A scorer that remembers: equal texts are read once, until memory for `max_bytes` is full (oldest use goes first).
+
+    It may be called from several threads at a time if `scorer` may: a text that one of them reads, the others wait for.
 
     Args:
         scorer: whose readings are kept.
@@ -46,8 +50,15 @@ class CachedScorer:
         self._max_bytes = max_bytes
         self._size = 0
         self._kept: OrderedDict[bytes, Reading] = OrderedDict()
+        self._lock = Lock()
+        self._under_way: dict[bytes, Future[Reading]] = {}
         self.hits = 0
         self.misses = 0
+
+    @property
+    def at_once(self) -> int:
+        """How many calls at a time the scorer inside takes."""
+        return getattr(self._scorer, "at_once", 1)
 
     @property
     def name(self) -> str:
@@ -73,22 +84,45 @@ class CachedScorer:
         keys = [self._digest(text, lang) for text, lang in zip(texts, given, strict=True)]
         found: dict[bytes, Reading] = {}
         fresh: dict[bytes, int] = {}
-        for index, digest in enumerate(keys):
-            kept = self._kept.get(digest)
-            if kept is not None:
-                self._kept.move_to_end(digest)
-                found[digest] = kept
-            elif digest not in fresh:
-                fresh[digest] = index
+        awaited: dict[bytes, Future[Reading]] = {}
+        with self._lock:
+            for index, digest in enumerate(keys):
+                kept = self._kept.get(digest)
+                if kept is not None:
+                    self._kept.move_to_end(digest)
+                    found[digest] = kept
+                elif digest in self._under_way:
+                    awaited.setdefault(digest, self._under_way[digest])
+                elif digest not in fresh:
+                    fresh[digest] = index
+            mine: dict[bytes, Future[Reading]] = {digest: Future() for digest in fresh}
+            self._under_way |= mine
+            self.misses += len(fresh)
+            self.hits += len(texts) - len(fresh)
         if fresh:
-            picked = list(fresh.values())
-            readings = self._scorer.read([texts[i] for i in picked], [given[i] for i in picked])
-            for digest, reading in zip(fresh, readings, strict=True):
+            self._read_fresh([(texts[i], given[i]) for i in fresh.values()], mine, found)
+        # What another call reads is asked for last: each call first does what others may wait for.
+        found |= {digest: future.result() for digest, future in awaited.items()}
+        return [found[digest] for digest in keys]
+
+    def _read_fresh(
+        self, fresh: Sequence[tuple[str, str | None]], mine: dict[bytes, Future[Reading]], found: dict[bytes, Reading]
+    ) -> None:
+        """Read what nobody has read, for this call and for those that wait for it."""
+        try:
+            readings = self._scorer.read([text for text, _ in fresh], [lang for _, lang in fresh])
+        except BaseException as failed:
+            with self._lock:
+                for digest, future in mine.items():
+                    del self._under_way[digest]
+                    future.set_exception(failed)
+            raise
+        with self._lock:
+            for (digest, future), reading in zip(mine.items(), readings, strict=True):
                 found[digest] = reading
                 self._keep(digest, reading)
-        self.misses += len(fresh)
-        self.hits += len(texts) - len(fresh)
-        return [found[digest] for digest in keys]
+                del self._under_way[digest]
+                future.set_result(reading)
 
     def _digest(self, text: str, lang: str | None) -> bytes:
         material = f"{lang or ''}\0{self._key(text)}"

@@ -39,6 +39,8 @@ CROSS: Final = 0.3
 class OnnxScorer:
     """Reads with the packaged weights, or with any folder of weights that `monitor model train` made.
 
+    May be called from several threads at a time: `threads` of its own work for all of them.
+
     Args:
         folder: the weights.
         threads: CPU threads, one for each batch; None: every core that this process may use.
@@ -72,10 +74,13 @@ class OnnxScorer:
         self._language = language or Language()
         self.kind = choose(runtime, self.card, cpu_features())
         self._session = open_session(folder, self.card, self.kind)
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="model") if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="model")
         self._causes: CauseReader | None = None
         if causes is not None:
             self._causes = CauseReader(load_causes(causes), self._embed, self._tokens.ranks)
+
+    at_once = 2
+    """Calls at a time from which on more gain nothing: one is made ready while the model works on the other."""
 
     @property
     def name(self) -> str:
@@ -148,11 +153,7 @@ class OnnxScorer:
             vectors[batch] = (found[2] / np.maximum(norms, 1e-9)).astype("<f2")
 
         jobs = batches([len(one) for one in ids], self._budget)
-        if self._pool is None or len(jobs) == 1:
-            for job in jobs:
-                work(job)
-        else:
-            list(self._pool.map(work, reversed(jobs)))  # the long ones first, so that all end together
+        list(self._pool.map(work, reversed(jobs)))  # the long ones first, so that all end together
         return logits, complaints, vectors
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """Reads texts. Called from one thread at a time; never raises for what a text holds."""
+    """Reads texts; never raises for what a text holds.
+
+    Called from one thread at a time, or from `at_once` threads if it has an attribute of that name.
+    """
 
     @property
     def name(self) -> str:

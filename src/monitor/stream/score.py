@@ -4,9 +4,9 @@ Plain aiokafka. Records are decoded, resolved to brands, read by the model (off 
 micro-batches; only when all of a round's records are acknowledged are the offsets committed. What is sent again after
 a crash is dropped downstream by its origin, so this worker may die at any moment.
 
-Rounds overlap: while the model reads one, the one before is being sent and the one after fetched. Sending itself is
-strictly in order, and within a partition one record at a time: a record that failed is sent again before the next,
-so that what stands in `readings` is always without gaps.
+Rounds overlap: while the model reads one, the one before is being sent, the one after made ready for the model, and the
+next fetched. Sending itself is strictly in order, and within a partition one record at a time: a record that failed is
+sent again before the next, so that what stands in `readings` is always without gaps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -48,6 +49,9 @@ KEPT_HEADERS = ("ce_", "content-type", TRACE_HEADER)
 LEAVE_S = 2.0
 """Real seconds that each step of leaving may take: ending the round, sending it, leaving the group, closing."""
 
+READ_AT_ONCE = 2
+"""Rounds that are read at a time: what one needs of Python alone is done while the model works on the other."""
+
 TICK_S = 1.0
 RETRY_S = (0.1, 5.0)
 
@@ -74,7 +78,7 @@ class ScoreSettings(Struct, frozen=True, kw_only=True):
     live: bool = True
     from_now: bool = False
     linger_s: float = 0.1
-    round_size: int = 256
+    round_size: int = 512
     session_timeout_ms: int = 10_000
 
 
@@ -101,6 +105,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._lag_told_at = 0.0
         self._sending: asyncio.Task[None] | None = None
         self._generation = 0
+        self._read_at = 0.0  # when the model was last through with a round
         self._round_size = min(LEAST_ROUND, settings.round_size)
         self._consumer: AIOKafkaConsumer = None
         self._producer: AIOKafkaProducer = None
@@ -156,18 +161,33 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 return
 
     async def _work(self, stop: asyncio.Event) -> None:
-        fetched = await self._fetch(stop)
-        while not stop.is_set():
-            ahead = asyncio.create_task(self._fetch(stop))
-            try:
-                if fetched is not None:
-                    await self._read(fetched)
-                    await self._finish_sending()
-                    self._sending = asyncio.create_task(self._send(fetched))
-                fetched = await ahead
-            finally:
-                ahead.cancel()
-        # What `ahead` fetched is not committed: the next worker reads it again.
+        reading: deque[tuple[Round, asyncio.Task[None]]] = deque()
+        ahead = asyncio.create_task(self._fetch(stop))
+        try:
+            while not stop.is_set():
+                next_done: list[asyncio.Task[Any]] = [reading[0][1]] if reading else []
+                if len(reading) < READ_AT_ONCE:
+                    next_done.append(ahead)
+                await asyncio.wait(next_done, return_when=asyncio.FIRST_COMPLETED)
+                if reading and reading[0][1].done():
+                    await self._pass_on(*reading.popleft())
+                if len(reading) < READ_AT_ONCE and ahead.done():
+                    fetched = ahead.result()
+                    ahead = asyncio.create_task(self._fetch(stop))
+                    if fetched is not None:
+                        reading.append((fetched, asyncio.create_task(self._read(fetched))))
+            while reading:
+                await self._pass_on(*reading.popleft())
+        finally:
+            ahead.cancel()  # what it fetched is not committed: the next worker reads it again
+            for _, task in reading:
+                task.cancel()
+
+    async def _pass_on(self, current: Round, read: asyncio.Task[None]) -> None:
+        """Send a round once it is read and the one before it is sent."""
+        await read
+        await self._finish_sending()
+        self._sending = asyncio.create_task(self._send(current))
 
     async def _finish_sending(self) -> None:
         if self._sending is not None:
@@ -299,7 +319,8 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         langs = [item.mention.lang for _, item in wanted]
         began = time.monotonic()
         readings = await asyncio.get_running_loop().run_in_executor(self._executor, self._scorer.read, texts, langs)
-        current.model_s = time.monotonic() - began
+        ended = time.monotonic()
+        current.model_s, self._read_at = ended - max(began, self._read_at), ended
         self._round_size = next_round(
             self._round_size, len(current.items), current.model_s, most=self.settings.round_size
         )

@@ -114,7 +114,7 @@ async def score(settings: Settings, worker: Worker) -> None:
         scorer,
         matcher,
         WallClock(),
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
+        ThreadPoolExecutor(max_workers=getattr(scorer, "at_once", 1), thread_name_prefix="read"),
         _ScoreTelemetry(worker.metrics.score, health, scorer, names.mentions, spans),
     )
     worker.metrics.reading.partitions.labels(names.mentions).set(mentions.partitions)
