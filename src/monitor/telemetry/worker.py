@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 GRACE_S = 9.0
 """Seconds after the first signal after which the process ends, finished or not: it may die at any moment anyhow."""
 
-GC_OBJECTS = 20_000
-"""Objects made (less those freed) between two looks for cycles; Python's own number is 700."""
-
 _log = structlog.get_logger("monitor.worker")
 
 
@@ -66,7 +63,7 @@ def run_worker(
 ) -> None:
     """Run a worker as this process: SIGTERM or SIGINT asks it to stop, a second one (or `GRACE_S`) ends it."""
     configure_logs(log_format, log_level)
-    _calm_collector()
+    gc.freeze()  # modules stay for good: nobody need look through them again
 
     async def framed() -> None:
         worker = Worker(name, version=version, stuck_after_s=stuck_after_s)
@@ -74,16 +71,6 @@ def run_worker(
         await serve(worker, main, host=host, port=port)
 
     asyncio.run(framed())
-
-
-def _calm_collector() -> None:
-    """Let Python look for cycles rarely: a batch makes thousands of objects that live on, and hardly a cycle.
-
-    As it comes, it walks through what a worker holds after every 700 of them: a tenth of the watching worker's time.
-    """
-    gc.collect()
-    gc.freeze()  # modules and settings stay for good
-    gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _on_signals(worker: Worker) -> None:
