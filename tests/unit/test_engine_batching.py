@@ -39,13 +39,13 @@ def records(batcher):
     return {partition: [decode_batch(value) for value in values] for partition, values in batcher.flush()}
 
 
-def test_a_record_holds_at_most_256_items():
+def test_a_record_holds_at_most_512_items():
     batcher = Batcher("t", 1, 1)
-    for number in range(1000):
+    for number in range(1200):
         batcher.add(read(number, "u"))
     (found,) = records(batcher).values()
-    assert [len(batch.items) for batch in found] == [256, 256, 256, 232]
-    assert [item.origin.offset for batch in found for item in batch.items] == list(range(1000))
+    assert [len(batch.items) for batch in found] == [512, 512, 176]
+    assert [item.origin.offset for batch in found for item in batch.items] == list(range(1200))
     assert records(batcher) == {}
 
 
