@@ -238,8 +238,10 @@ async def through_kafka(broker: str, lines: list[str], *, stub: bool, apart: flo
         bed.close()
 
 
-def bare(lines: list[str], scorer: Any) -> float:
+def bare(lines: list[str]) -> float:
     """Return the mentions per second of the model alone: the same rounds, cache and threads as the worker's."""
+    scorer = load_scorer(None, threads=THREADS)
+    load_scorer(None, threads=THREADS, cache_bytes=0).read(lines[:64])
     began = time.monotonic()
     for at in range(0, len(lines), ROUND):
         scorer.read(lines[at : at + ROUND])
@@ -331,37 +333,35 @@ def main() -> None:
     )
     parser.add_argument("--mentions", type=int, default=12_000)
     parser.add_argument("--stories", type=int, default=1100)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=("ratio", "cost", "latency"), default=None)
     a = parser.parse_args()
     half: float | None = None
     if a.only in (None, "ratio"):
         for name, reposts in (("unique texts", 0.0), ("60 % reposts", 0.6)):
             lines = texts(a.mentions, reposts)
-            rows = []
+            alone = [bare(lines)]
+            runs, ratios = [], []
             for _ in range(a.rounds):
-                scorer = load_scorer(None, threads=THREADS)
-                load_scorer(None, threads=THREADS, cache_bytes=0).read(lines[:64])
-                alone = bare(lines, scorer)
-                del scorer
-                rows.append((alone, asyncio.run(through_kafka(a.broker, lines, stub=False, apart=DENSE_S))))
-            ratios = sorted(run["rate"] / alone for alone, run in rows)
+                runs.append(asyncio.run(through_kafka(a.broker, lines, stub=False, apart=DENSE_S)))
+                alone.append(bare(lines))
+                ratios.append(runs[-1]["rate"] / statistics.mean(alone[-2:]))  # the machine's pace drifts
             print(
-                f"{name}: the bare model {statistics.median(alone for alone, _ in rows):,.0f}/s; "
+                f"{name}: the bare model {statistics.median(alone):,.0f}/s; "
                 f"through {a.broker} to the store "
-                f"{statistics.median(run['rate'] for _, run in rows):,.0f}/s; ratio {statistics.median(ratios):.2f} "
-                f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})",
+                f"{statistics.median(run['rate'] for run in runs):,.0f}/s; ratio {statistics.median(ratios):.2f} "
+                f"({', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))})",
                 flush=True,
             )
             print(
                 "  core-microseconds a mention: "
-                + ", ".join(f"{k} {statistics.median(run['micros'][k] for _, run in rows):.0f}" for k in PROCESSES)
+                + ", ".join(f"{k} {statistics.median(run['micros'][k] for run in runs):.0f}" for k in PROCESSES)
                 + ", the model in score included; memory, MiB: "
-                + ", ".join(f"{k} {v:.0f}" for k, v in rows[-1][1]["memory"].items()),
+                + ", ".join(f"{k} {v:.0f}" for k, v in runs[-1]["memory"].items()),
                 flush=True,
             )
             if reposts == 0.0:
-                half = statistics.median(run["rate"] for _, run in rows) / 2
+                half = statistics.median(run["rate"] for run in runs) / 2
     if a.only in (None, "cost"):
         for what, apart in (("500 mentions in a second", DENSE_S), ("one mention in a second", 1.0)):
             run = asyncio.run(through_kafka(a.broker, texts(20_000, 0.0), stub=True, apart=apart))
