@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
-from monitor.spread.baseline import DAY, HOUR, KEEP, WEEK, Baseline
+from monitor.spread.baseline import DAY, HOUR, KEEP
 from monitor.spread.bins import BIN, OPEN, PER_HOUR, Bins, Saved
 from monitor.spread.burn import CONFIGURED, LEAST_D, Meter, allowance, burns, spent
 from monitor.spread.novelty import ON as NEW
 from monitor.spread.novelty import Novelty
-from monitor.spread.scores import excess_share, score, voices_of
+from monitor.spread.ordinary import ON, UNKNOWN, Ordinary
+from monitor.spread.scores import voices_of
 from monitor.spread.types import Burn, Tide, ViralLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from monitor.spread.baseline import Baseline
 
 WINDOWS = (1, 3, 12)
 """Hours that are looked at together; a wave shows in any of them."""
@@ -25,17 +27,8 @@ WINDOWS = (1, 3, 12)
 LATE = 60.0
 """Seconds that a bin waits for late mentions before it is judged."""
 
-ON = 5.0
-"""A wave begins at this joint score of volume and share (Stouffer's z) ..."""
-
-ON_TOPIC = 5.75
-"""... or at this score of one cause (higher, for there are many causes), or at a volume never seen (`novelty`)."""
-
 ON_UNSETTLED = 10.0
-"""What it takes before the baseline is trusted: in the first day an ordinary morning looks like a rise."""
-
-ON_YOUNG = 6.5
-"""... and before a whole week was seen: the first Friday afternoon is busier than any hour before it."""
+"""What a wave takes before the baseline is trusted: in the first day an ordinary morning looks like a rise."""
 
 OFF = ON / 2.0
 """Below this in every window it is calm; a wave ends after `CALM` seconds of that."""
@@ -52,17 +45,7 @@ WEARY = 0.05
 busiest moments are often new are more uneven than their deviation shows."""
 
 COMPLAINS = 0.5
-SETTLED = 24
-"""Hours of history from which on the baseline is trusted; before that its dispersion is `UNSETTLED`."""
-
-UNSETTLED = 0.5
-PRIOR_SHARE = 0.35
-SHARE_BELIEF = 30.0
-"""Share of complaints: prior, and its weight in voices."""
-
-TOPIC_SHARE = 0.02
-TOPIC_BELIEF = 50.0
-"""A cause's share of the complaints: prior, and its weight in voices."""
+"""A mention complains from this probability on."""
 
 NEW_NORMAL = 72
 """Hours after which what a wave brings is the new normal, and is learned."""
@@ -99,9 +82,9 @@ class BrandTide:
     """A brand's complaints, hour by hour, and whether they are a wave.
 
     Volume and share of complaints are judged jointly, every cause by itself, and the volume against the surprises of
-    earlier days. All of it counts distinct voices. Waves open and end when a bin of five minutes is closed, so that
-    it does not matter how often `assess` is called. Scores are variance-stabilised (Anscombe 1948) and joined as
-    Stouffer et al. (1949) do.
+    earlier days (see `ordinary` and `novelty`). All of it counts distinct voices. Waves open and end when a bin of
+    five minutes is closed, so that it does not matter how often `assess` is called. Scores are variance-stabilised
+    (Anscombe 1948) and joined as Stouffer et al. (1949) do.
 
     Example: four quiet days, then a storm in the fifth.
 
@@ -121,8 +104,8 @@ class BrandTide:
     """
 
     __slots__ = (
-        "_baseline", "_fitted", "_meter", "_share", "_topic_prior", "_topic_shares", "bins", "gaps", "high_at",
-        "newest", "next_bin", "novelty", "silent_since", "start", "wave_since", "waves",
+        "_fitted", "_meter", "_ordinary", "bins", "gaps", "high_at", "newest", "next_bin", "novelty", "silent_since",
+        "start", "wave_since", "waves",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -139,11 +122,8 @@ class BrandTide:
         """Past waves, (since, until)."""
         self.wave_since: float | None = None
         self.high_at = 0.0
-        self._baseline = Baseline(np.zeros(WEEK), 0.0, UNSETTLED, 0)
         self._meter = Meter()
-        self._share = PRIOR_SHARE
-        self._topic_shares: dict[str, float] = {}
-        self._topic_prior = TOPIC_SHARE
+        self._ordinary = UNKNOWN
         self._fitted: int | None = None
 
     def observe(self, t: float, complaint: float | None, voice: int, topic: str | None = None) -> None:
@@ -221,10 +201,10 @@ class BrandTide:
     def assess(self, now: float) -> Tide:
         """Say how the brand stands at `now` (event time), in the window that stands out most."""
         self.tick(now)
-        base = self._learned(int(self.newest // HOUR))
-        best = self._best(self.newest, int(self.newest // BIN), base)
+        ordinary = self._learned(int(self.newest // HOUR))
+        best = self._best(self.newest, int(self.newest // BIN), ordinary)
         return msgspec.structs.replace(
-            best, wave_since=self.wave_since, confident=base.hours >= SETTLED, silent_since=self.silent_since
+            best, wave_since=self.wave_since, confident=ordinary.settled, silent_since=self.silent_since
         )
 
     def burns(self, now: float, budgets: Mapping[str, float] | None = None) -> list[Burn]:
@@ -260,8 +240,8 @@ class BrandTide:
 
     def expected_per_hour(self, now: float) -> float:
         """Return how many voices, complaining or not, an hour like that of `now` brings."""
-        base = self._learned(int(self.newest // HOUR))
-        return base.expected(int(now // HOUR)) / self._share
+        ordinary = self._learned(int(self.newest // HOUR))
+        return ordinary.baseline.expected(int(now // HOUR)) / ordinary.share
 
     def line(self) -> ViralLine:
         """Return the viral line for a brand that has none configured.
@@ -269,7 +249,7 @@ class BrandTide:
         A story is viral when it alone brings as many voices as an ordinary day brings complaints; without history a
         stated prior stands in for the first days.
         """
-        base = self._learned(int(self.newest // HOUR))
+        base = self._learned(int(self.newest // HOUR)).baseline
         days = base.hours / DAY
         size = (PRIOR_LINE * PRIOR_DAYS + base.constant * DAY * days) / (PRIOR_DAYS + days)
         why = (
@@ -320,21 +300,21 @@ class BrandTide:
     def _judge(self, at: int) -> None:
         """Close bin `at`: is it new, does a wave open or end?"""
         now = (at + 1) * BIN
-        base = self._learned(int(at // PER_HOUR))
+        ordinary = self._learned(int(at // PER_HOUR))
         seen = self._seen(at, now)
         if seen:
-            expected = seen * base.expected(at // PER_HOUR) / PER_HOUR
-            self.novelty.step(at, self.bins.complaints(at), expected, base.dispersion)
+            expected = seen * ordinary.baseline.expected(at // PER_HOUR) / PER_HOUR
+            self.novelty.step(at, self.bins.complaints(at), expected, ordinary.baseline.dispersion)
         else:
             self.novelty.skip()
-        best = self._best(now, at, base) if at - self.bins.newest < max(WINDOWS) * PER_HOUR else None
+        best = self._best(now, at, ordinary) if at - self.bins.newest < max(WINDOWS) * PER_HOUR else None
         if not seen:
             self.high_at += BIN  # the input was down: neither storm nor calm, so that a wave stays as it was
         elif best is None:
             self._calm(now)
         elif self.wave_since is None:
             enough = best.voices >= LEAST_VOICES and best.observed >= LEAST_RATIO * best.expected
-            if enough and best.score >= (ON if base.hours >= SETTLED else ON_UNSETTLED):
+            if enough and best.score >= (ON if ordinary.settled else ON_UNSETTLED):
                 self.wave_since = self.high_at = now
         elif best.score >= OFF:
             self.high_at = now
@@ -349,8 +329,8 @@ class BrandTide:
             self.waves = [*self.waves, (self.wave_since, self.high_at)][-64:]
             self.wave_since = None
 
-    def _best(self, now: float, last: int, base: Baseline) -> Tide:
-        """Hold the last hours up to bin `last` against the baseline, and return the window that stands out most."""
+    def _best(self, now: float, last: int, ordinary: Ordinary) -> Tide:
+        """Hold the last hours up to bin `last` against the ordinary, and return the window that stands out most."""
         observed = total = expected = 0.0
         everyone = 0
         plain_all = 0.0
@@ -362,23 +342,23 @@ class BrandTide:
             block = self.bins.past_hour(end, keep=hour > 0)
             for topic, count in block.causes.items():
                 causes[topic] = causes.get(topic, 0.0) + count
-            expected += self._expected(end - PER_HOUR + 1, end, now, base)
+            expected += self._expected(end - PER_HOUR + 1, end, now, ordinary.baseline)
             observed += block.complaints
             total += block.voices
             everyone |= block.bad
             plain_all += block.plain
             if hour + 1 in WINDOWS:
                 voices = round(voices_of(everyone) + plain_all)
-                whole = self._whole(now, hour + 1, base, (observed, total - plain_all, expected), voices)
+                whole = ordinary.whole(now, hour + 1, (observed, total - plain_all, expected), voices)
                 wholes.append(whole)
                 if best is None or whole.score > best.score:
                     best = whole
                 for topic, count in causes.items():
-                    if self._topic_score(whole, topic, count, total, base) > best.score:
-                        best = self._topic(whole, topic, count, total, base)
+                    if ordinary.topic_score(whole, topic, count, total) > best.score:
+                        best = ordinary.topic(whole, topic, count, total)
         assert best is not None  # noqa: S101 -- there are windows
         surprise = self.novelty.surprise * ON / NEW / self._weariness(now)
-        if surprise > best.score and base.hours >= SETTLED:
+        if surprise > best.score and ordinary.settled:
             best = max(wholes, key=lambda tide: tide.observed / (tide.expected + 3.0))
             best = msgspec.structs.replace(best, score=surprise)
         return best
@@ -388,41 +368,6 @@ class BrandTide:
         begun = sum(since > now - WEARY_AFTER for since, _ in self.waves)
         begun += self.wave_since is not None and self.wave_since > now - WEARY_AFTER
         return 1.0 + WEARY * max(0, begun - WEARY_FROM)
-
-    def _whole(self, now: float, hours: int, base: Baseline, counts: tuple[float, float, float], voices: int) -> Tide:
-        """Score the whole of one window: volume and share jointly."""
-        observed, total, expected = counts
-        dispersion = (base.dispersion if base.hours >= SETTLED else UNSETTLED) / sqrt(hours)
-        joint = 0.0
-        if base.hours and total > 0.0:
-            volume = score(observed, expected, dispersion)
-            joint = min((volume + excess_share(observed, total, self._share)) / sqrt(2.0), volume + ON)
-            if base.hours < WEEK:
-                joint *= ON / ON_YOUNG
-        width = 1.2816 * sqrt(expected + dispersion * expected**2)
-        return Tide(
-            at=now, observed=observed, expected=expected, low=max(0.0, expected - width), high=expected + width + 1.0,
-            window_s=hours * HOUR, score=max(joint, 0.0), voices=voices,
-        )  # fmt: skip
-
-    def _topic(self, whole: Tide, topic: str, count: float, total: float, base: Baseline) -> Tide:
-        """Say how one cause stands in the window of `whole`."""
-        expected = whole.expected * self._topic_shares.get(topic, self._topic_prior)
-        width = 1.2816 * sqrt(expected + _dispersion(base, whole) * expected**2)
-        return msgspec.structs.replace(
-            whole, observed=count, expected=expected, low=max(0.0, expected - width), high=expected + width + 1.0,
-            score=self._topic_score(whole, topic, count, total, base), voices=min(round(count), whole.voices),
-            topic=topic,
-        )  # fmt: skip
-
-    def _topic_score(self, whole: Tide, topic: str, count: float, total: float, base: Baseline) -> float:
-        """Score one cause in the window of `whole`: against its own share of what the hour usually brings."""
-        if not base.hours:
-            return 0.0
-        share = self._topic_shares.get(topic, self._topic_prior)
-        above = score(count, whole.expected * share, _dispersion(base, whole))
-        joint = (above + excess_share(count, total, self._share * share)) / sqrt(2.0)
-        return max(0.0, joint * ON / ON_TOPIC)
 
     def _expected(self, first: int, last: int, now: float, base: Baseline) -> float:
         """What the baseline expects of the bins `first` to `last`, as far as they were seen by `now`."""
@@ -455,15 +400,12 @@ class BrandTide:
                 return True
         return False
 
-    def _learned(self, hour: int) -> Baseline:
-        """The baseline as of the hour before `hour`, fitted at most once an hour."""
+    def _learned(self, hour: int) -> Ordinary:
+        """What is ordinary as of the hour before `hour`, learned at most once an hour."""
         if self._fitted == hour:
-            return self._baseline
-        hours, counts, weights = [], [], []
-        bad, both = PRIOR_SHARE * SHARE_BELIEF, SHARE_BELIEF
-        causes: dict[str, float] = {}
+            return self._ordinary
+        seen: list[tuple[int, float]] = []
         stormy = bool(self.waves) or self.wave_since is not None
-        told = self.bins.told()
         oldest = max(int((self.start or 0.0) // HOUR) + 1, hour - KEEP)
         down = {
             h
@@ -473,27 +415,10 @@ class BrandTide:
         for h in range(oldest, hour - 1):
             weight = self._hour_seen(h) if h in down else 1.0
             if weight >= 0.5 and not (stormy and self._in_wave(h)):  # noqa: PLR2004 -- half an hour of input at least
-                hours.append(h)
-                weights.append(weight)
-                if h not in told:  # most hours of most brands
-                    counts.append(0.0)
-                    continue
-                complaining, voices = self.bins.hour(h)
-                counts.append(complaining / weight)
-                for topic, count in self.bins.hour_by_cause(h).items():
-                    causes[topic] = causes.get(topic, 0.0) + count
-                bad += complaining
-                both += voices
-        self._baseline = Baseline.fit(
-            np.array(hours, dtype=np.int64), np.array(counts, dtype=np.float64), np.array(weights, dtype=np.float64)
-        )
-        prior = TOPIC_SHARE * TOPIC_BELIEF
-        weight = bad - PRIOR_SHARE * SHARE_BELIEF + TOPIC_BELIEF
-        self._topic_shares = {topic: (count + prior) / weight for topic, count in causes.items()}
-        self._topic_prior = prior / weight
-        self._share = min(bad / both, 0.98)
+                seen.append((h, weight))
+        self._ordinary = Ordinary.learn(self.bins, seen)
         self._fitted = hour
-        return self._baseline
+        return self._ordinary
 
     def _hour_seen(self, hour: int) -> float:
         return sum(self._seen(hour * PER_HOUR + i, self.newest) for i in range(PER_HOUR)) / PER_HOUR
@@ -516,8 +441,3 @@ def _cut(gaps: list[tuple[float, float]], t0: float, t1: float) -> list[tuple[fl
         if g0 < t1:
             found.append((max(g0, t0), min(g1, t1)))
     return found
-
-
-def _dispersion(base: Baseline, whole: Tide) -> float:
-    """The overdispersion of a count in the window of `whole`."""
-    return (base.dispersion if base.hours >= SETTLED else UNSETTLED) / sqrt(whole.window_s / HOUR)
