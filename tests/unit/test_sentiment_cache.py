@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from monitor.sentiment import CachedScorer, Reading, StubScorer
+from monitor.sentiment import CachedScorer, ModelError, Reading, StubScorer
 
 
 class Counting:
@@ -101,6 +101,25 @@ def test_a_read_that_fails_fails_for_those_that_wait_too_and_is_not_remembered()
                 call.result(10)
     inner.fails = False
     assert [r.model for r in cached.read(["slow"])] == ["slow|None"]
+
+
+@pytest.mark.parametrize("given", [0, 1, 3])
+def test_another_number_of_readings_than_of_texts_fails_for_those_that_wait_too(given: int) -> None:
+    class Miscounting(Slow):
+        def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
+            return (super().read(texts, langs) * 2)[:given] if "slow" in texts else super().read(texts, langs)
+
+    inner = Miscounting()
+    cached = CachedScorer(inner, 1 << 20)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cached.read, ["slow", "a"])
+        assert inner.entered.wait(10)
+        second = pool.submit(cached.read, ["a", "slow"])
+        inner.go_on.set()
+        for call in (first, second):
+            with pytest.raises(ModelError, match=f"counting gave {given} readings of 2 texts"):
+                call.result(10)
+    assert [r.model for r in cached.read(["a"])] == ["a|None"]
 
 
 def test_lone_surrogates_are_no_trouble() -> None:

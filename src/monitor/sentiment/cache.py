@@ -12,6 +12,8 @@ from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from monitor.sentiment.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -110,7 +112,7 @@ class CachedScorer:
     ) -> None:
         """Read what nobody has read, for this call and for those that wait for it."""
         try:
-            readings = self._scorer.read([text for text, _ in fresh], [lang for _, lang in fresh])
+            readings = self._read_inside(fresh)
         except BaseException as failed:
             with self._lock:
                 for digest, future in mine.items():
@@ -123,6 +125,12 @@ class CachedScorer:
                 self._keep(digest, reading)
                 del self._under_way[digest]
                 future.set_result(reading)
+
+    def _read_inside(self, fresh: Sequence[tuple[str, str | None]]) -> list[Reading]:
+        readings = self._scorer.read([text for text, _ in fresh], [lang for _, lang in fresh])
+        if len(readings) != len(fresh):
+            raise ModelError(f"The model {self.name} gave {len(readings)} readings of {len(fresh)} texts.")
+        return readings
 
     def _digest(self, text: str, lang: str | None) -> bytes:
         material = f"{lang or ''}\0{self._key(text)}"

@@ -55,6 +55,9 @@ class OnnxScorer:
         FileError: the tree of causes is refused.
     """
 
+    at_once = 2
+    """Calls at a time from which on more gain nothing: one is made ready while the model works on the other."""
+
     def __init__(
         self,
         folder: Path = PACKAGED,
@@ -78,9 +81,6 @@ class OnnxScorer:
         self._causes: CauseReader | None = None
         if causes is not None:
             self._causes = CauseReader(load_causes(causes), self._embed, self._tokens.ranks)
-
-    at_once = 2
-    """Calls at a time from which on more gain nothing: one is made ready while the model works on the other."""
 
     @property
     def name(self) -> str:
