@@ -33,6 +33,32 @@ def test_language_is_part_of_the_key() -> None:
     assert [r.model for r in cached.read(["a", "a"], ["en", "de"])] == ["a|en", "a|de"]
 
 
+def test_a_scorer_that_cleans_is_asked_to_clean_once_and_decides_what_is_equal() -> None:
+    class Cleaning(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cleaned: list[str] = []
+
+        def clean(self, text: str) -> str:
+            self.cleaned.append(text)
+            return text.lower()
+
+        def read(
+            self,
+            texts: Sequence[str],
+            langs: Sequence[str | None] | None = None,
+            cleaned: Sequence[str] | None = None,
+        ) -> list[Reading]:
+            assert cleaned == [text.lower() for text in texts]
+            return super().read(texts, langs)
+
+    inner = Cleaning()
+    cached = CachedScorer(inner, 1 << 20)
+    assert [r.model for r in cached.read(["B", "A", "b"])] == ["B|None", "A|None", "B|None"]
+    assert inner.cleaned == ["B", "A", "b"]
+    assert inner.seen == ["B", "A"]
+
+
 def test_memory_is_bounded_and_the_oldest_use_goes_first() -> None:
     inner = Counting()
     cached = CachedScorer(inner, 3 * 640)

@@ -184,6 +184,14 @@ def test_the_packaged_model_is_the_default_and_is_cached() -> None:
     assert scorer.name == read_card(PACKAGED).name
 
 
+def test_a_text_is_cleaned_once_and_reads_the_same(scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = scorer.read(ORDINARY)
+    cleaned: list[str] = []
+    monkeypatch.setattr(scorer, "clean", lambda text, clean=scorer.clean: cleaned.append(text) or clean(text))
+    assert CachedScorer(scorer, 1 << 20).read(ORDINARY) == alone
+    assert cleaned == list(ORDINARY)
+
+
 def copy(folder: Path) -> Path:
     folder.mkdir()
     for name in ("model.json", "model.safetensors", "tokenizer.json", "ranges.safetensors"):

@@ -1,7 +1,7 @@
 """Readings of texts already read, so that a repost costs a dictionary look-up.
 
-The key is the text as the model would see it (and its language): `key` makes it. Keys are kept as 16-byte
-digests, so memory is bounded by the number of readings, not by the length of texts.
+The key is the text as the model would see it (and its language). Keys are kept as 16-byte digests, so memory is
+bounded by the number of readings, not by the length of texts.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from hashlib import blake2b
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from monitor.sentiment.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from monitor.sentiment.reading import Reading
     from monitor.sentiment.scorer import Scorer
@@ -24,16 +24,40 @@ ENTRY_BYTES: Final = 640
 """What one reading without a vector costs in memory, measured: objects, digest, dictionary slot."""
 
 
+@runtime_checkable
+class Cleaning(Protocol):
+    """A scorer that says how it sees a text, and takes what it said instead of asking itself again."""
+
+    def clean(self, text: str) -> str:
+        """Return the text as the model sees it: texts that are equal here read equally."""
+        ...
+
+    def read(
+        self, texts: Sequence[str], langs: Sequence[str | None] | None = None, cleaned: Sequence[str] | None = None
+    ) -> list[Reading]:
+        """Return one reading per text, in order; `cleaned` are the texts as `clean` gave them."""
+        ...
+
+
+class _Asked(NamedTuple):
+    """What the scorer inside is asked for, text by text; `seen` is what the key was made of."""
+
+    texts: list[str]
+    langs: list[str | None]
+    seen: list[str]
+
+
 class CachedScorer:
     """A scorer that remembers: equal texts are read once, until memory for `max_bytes` is full (oldest use goes first).
 
-    It may be called from several threads at a time if `scorer` may: a text that one of them reads, the others wait for.
+    Texts are equal if the scorer's own `clean` makes them so; for a scorer without one, if they are but for the space
+    around them. It may be called from several threads at a time if `scorer` may: a text that one of them reads, the
+    others wait for.
 
     Args:
         scorer: whose readings are kept.
         max_bytes: roughly the memory to spend; 0 keeps nothing between calls (equal texts of one call are still
             read once).
-        key: what must be equal for two texts to be read alike; default: the text without space around it.
 
     Attributes:
         hits: texts answered from memory or from an equal text of the same call.
@@ -46,9 +70,9 @@ class CachedScorer:
     (True, 1, 1)
     """
 
-    def __init__(self, scorer: Scorer, max_bytes: int, *, key: Callable[[str], str] = str.strip) -> None:
+    def __init__(self, scorer: Scorer, max_bytes: int) -> None:
         self._scorer = scorer
-        self._key = key
+        self._cleaning: Cleaning | None = scorer if isinstance(scorer, Cleaning) else None
         self._max_bytes = max_bytes
         self._size = 0
         self._kept: OrderedDict[bytes, Reading] = OrderedDict()
@@ -83,7 +107,9 @@ class CachedScorer:
     def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
         """Return one reading per text, in order, reading only what is not known yet."""
         given: Sequence[str | None] = langs if langs is not None else [None] * len(texts)
-        keys = [self._digest(text, lang) for text, lang in zip(texts, given, strict=True)]
+        clean = self._cleaning.clean if self._cleaning else str.strip
+        seen = [clean(text) for text in texts]
+        keys = [digest_of(text, lang) for text, lang in zip(seen, given, strict=True)]
         found: dict[bytes, Reading] = {}
         fresh: dict[bytes, int] = {}
         awaited: dict[bytes, Future[Reading]] = {}
@@ -102,17 +128,17 @@ class CachedScorer:
             self.misses += len(fresh)
             self.hits += len(texts) - len(fresh)
         if fresh:
-            self._read_fresh([(texts[i], given[i]) for i in fresh.values()], mine, found)
+            wanted = fresh.values()
+            asked = _Asked([texts[i] for i in wanted], [given[i] for i in wanted], [seen[i] for i in wanted])
+            self._read_fresh(asked, mine, found)
         # What another call reads is asked for last: each call first does what others may wait for.
         found |= {digest: future.result() for digest, future in awaited.items()}
         return [found[digest] for digest in keys]
 
-    def _read_fresh(
-        self, fresh: Sequence[tuple[str, str | None]], mine: dict[bytes, Future[Reading]], found: dict[bytes, Reading]
-    ) -> None:
+    def _read_fresh(self, asked: _Asked, mine: dict[bytes, Future[Reading]], found: dict[bytes, Reading]) -> None:
         """Read what nobody has read, for this call and for those that wait for it."""
         try:
-            readings = self._read_inside(fresh)
+            readings = self._read_inside(asked)
         except BaseException as failed:
             with self._lock:
                 for digest, future in mine.items():
@@ -126,15 +152,14 @@ class CachedScorer:
                 del self._under_way[digest]
                 future.set_result(reading)
 
-    def _read_inside(self, fresh: Sequence[tuple[str, str | None]]) -> list[Reading]:
-        readings = self._scorer.read([text for text, _ in fresh], [lang for _, lang in fresh])
-        if len(readings) != len(fresh):
-            raise ModelError(f"The model {self.name} gave {len(readings)} readings of {len(fresh)} texts.")
+    def _read_inside(self, asked: _Asked) -> list[Reading]:
+        if self._cleaning is not None:
+            readings = self._cleaning.read(asked.texts, asked.langs, cleaned=asked.seen)
+        else:
+            readings = self._scorer.read(asked.texts, asked.langs)
+        if len(readings) != len(asked.texts):
+            raise ModelError(f"The model {self.name} gave {len(readings)} readings of {len(asked.texts)} texts.")
         return readings
-
-    def _digest(self, text: str, lang: str | None) -> bytes:
-        material = f"{lang or ''}\0{self._key(text)}"
-        return blake2b(material.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def _keep(self, digest: bytes, reading: Reading) -> None:
         cost = self._cost(reading)
@@ -149,3 +174,8 @@ class CachedScorer:
     @staticmethod
     def _cost(reading: Reading) -> int:
         return ENTRY_BYTES + len(reading.vector or b"")
+
+
+def digest_of(text: str, lang: str | None) -> bytes:
+    """Return what stands for a text and its language."""
+    return blake2b(f"{lang or ''}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()

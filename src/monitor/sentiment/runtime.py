@@ -99,11 +99,14 @@ class OnnxScorer:
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.infer([self.clean(text) for text in texts])[2].astype(np.float32)
 
-    def read(self, texts: Sequence[str], langs: Sequence[str | None] | None = None) -> list[Reading]:
-        """Return one reading per text, in order."""
+    def read(
+        self, texts: Sequence[str], langs: Sequence[str | None] | None = None, cleaned: Sequence[str] | None = None
+    ) -> list[Reading]:
+        """Return one reading per text, in order; `cleaned` are the texts after `clean`, if at hand."""
         if not texts:
             return []
-        cleaned = [self._tokens.clean(text) for text in texts]
+        if cleaned is None:
+            cleaned = [self.clean(text) for text in texts]
         given = langs if langs is not None else [None] * len(texts)
         judged = [self._language.judge(*one) for one in zip(texts, given, cleaned, strict=True)]
         wanted = [i for i, one in enumerate(judged) if one.unread is None or (self.vectors and cleaned[i])]

@@ -76,7 +76,7 @@ def load_scorer(
     if model is None or (Path(model) / "model.json").exists():
         folder = PACKAGED if model is None else Path(model)
         packed = OnnxScorer(folder, threads=threads, runtime=runtime, vectors=vectors, causes=causes)
-        return CachedScorer(packed, cache_bytes, key=packed.clean) if cache_bytes else packed
+        return CachedScorer(packed, cache_bytes) if cache_bytes else packed
     if isinstance(model, Path) and not (model / "config.json").exists():
         raise ModelError(
             f"There are no weights at {model}: no model.json is there. `monitor model train` makes such a folder; "
