@@ -1,3 +1,4 @@
+import re
 import time
 
 import pytest
@@ -53,6 +54,14 @@ def test_hashtags_are_split_with_and_without_capitals(clean: Cleaner) -> None:
 def test_drawn_out_words_and_marks_are_shortened(clean: Cleaner) -> None:
     assert clean("sooooo cooool, nooooo!!!!!!!") == "so cool, no!!!"
     assert clean("goooood") == "good"
+
+
+def test_whatever_parts_words_unseen_becomes_one_space(clean: Cleaner) -> None:
+    unseen = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+    signs = unseen.findall("".join(map(chr, range(0x11000))))
+    assert len(signs) > 90
+    assert {sign: clean(f"so{sign}good") for sign in signs} == dict.fromkeys(signs, "so good")
+    assert clean("so  good  ") == "so good"
 
 
 def test_emoji_become_words_whatever_their_skin_and_sex(clean: Cleaner) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -118,8 +119,11 @@ class CauseReader:
         self._examples = embed(texts)
         means = np.stack([self._examples[self._of == index].mean(axis=0) for index in range(len(told))])
         self._means = means / np.linalg.norm(means, axis=1, keepdims=True)
-        self._places: dict[str, int] = {}
-        self._words = self._bags(texts, grow=True)
+        rare = [{word: self._rarity(word) for word in map(stem, _WORD.findall(text.lower()))} for text in texts]
+        words = dict.fromkeys(word for row in rare for word in sorted(row) if row[word] > 0)
+        self._places = {word: place for place, word in enumerate(words)}
+        self._known = lru_cache(maxsize=20_000)(self._known_word)
+        self._words = self._bags(texts)
 
     def scores(self, vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, causes): how near each text is to each cause.
@@ -149,27 +153,21 @@ class CauseReader:
             out.append(Cause(best if p >= self._tuning.dare else UNCLEAR, p, best))
         return out
 
-    def _bags(self, texts: Sequence[str], *, grow: bool = False) -> NDArray[np.float32]:
+    def _bags(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, words of the examples): unit vectors of the words' rarities; words of no example are left out."""
-        rows: list[dict[int, float]] = []
-        for text in texts:
-            row: dict[int, float] = {}
-            for word in sorted({stem(one) for one in _WORD.findall(text.lower())}):
-                weight = self._rarity(word)
-                if weight <= 0:
-                    continue
-                if grow:
-                    self._places.setdefault(word, len(self._places))
-                place = self._places.get(word)
-                if place is not None:
-                    row[place] = weight
-            rows.append(row)
         out = np.zeros((len(texts), len(self._places)), np.float32)
-        for index, row in enumerate(rows):
-            length = math.sqrt(sum(weight * weight for weight in row.values())) or 1.0
-            for place, weight in row.items():
+        for index, text in enumerate(texts):
+            row = sorted({known for word in _WORD.findall(text.lower()) if (known := self._known(word)) is not None})
+            length = math.sqrt(sum(weight * weight for _, _, weight in row)) or 1.0
+            for _, place, weight in row:
                 out[index, place] = weight / length
         return out
+
+    def _known_word(self, word: str) -> tuple[str, int, float] | None:
+        """Return the stem of an examples' word, its column and its weight; None for a word of no example."""
+        root = stem(word)
+        place = self._places.get(root)
+        return None if place is None else (root, place, self._rarity(root))
 
     def _rarity(self, word: str) -> float:
         rank = self._ranks.get(word, len(self._ranks))

@@ -34,6 +34,7 @@ _HASHTAG = re.compile(r"[#\uff03](\w+)")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 _LONG = re.compile(r"\w*?([^\W\d_])\1{2,}\w*")
 _RUN = re.compile(r"([^\W\d_])\1{2,}")
+_THRICE = re.compile(r"(\w)\1\1")
 _MARKS = re.compile(r"([!?.,*_\-=~])\1{3,}")
 _SPACE = re.compile(r"[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _PLAIN: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "–": "-", "—": "-"})  # noqa: RUF001 -- these are what is mapped
@@ -80,10 +81,12 @@ class Cleaner:
             text = _HANDLES.sub("@user", _HANDLE.sub("@user", text))
         if "#" in text or "\uff03" in text:
             text = _HASHTAG.sub(self._hashtag, text)
-        if _RUN.search(text):
+        if _THRICE.search(text):
             text = _LONG.sub(self._shorten, text)
         text = _MARKS.sub(r"\1\1\1", text)
-        return _SPACE.sub(" ", text).strip()[:MAX_CHARS]
+        if "  " in text or not text.isprintable():  # of what is space here, only the plain one is printable
+            text = _SPACE.sub(" ", text)
+        return text.strip()[:MAX_CHARS]
 
     @staticmethod
     def _fold(text: str) -> str:

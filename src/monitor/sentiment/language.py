@@ -106,15 +106,13 @@ def unreadable(text: str) -> Unread | None:
     """
     if not text:
         return "empty"
+    rest = _without_marks(text)
     if text.isascii():
-        latin = letters = sum(map(len, _LATIN.findall(_without_marks(text))))
-    else:
-        rest = _without_marks(text)
-        letters = len(_LETTER.findall(rest))
-        latin = len(_LATIN.findall(rest))
+        return None if _LATIN.search(rest) else "no_words"
+    letters = len(_LETTER.findall(rest))
     if not letters:
         return "no_words"
-    return None if latin >= _LEAST * letters else "script"
+    return None if len(_LATIN.findall(rest)) >= _LEAST * letters else "script"
 
 
 def _without_marks(text: str) -> str:
