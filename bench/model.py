@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from monitor.sentiment import load_scorer
+from monitor.sentiment import CachedScorer
 from monitor.sentiment.cpu import cpu_features
 from monitor.sentiment.graph import build
 from monitor.sentiment.metrics import confusion, macro_f1
@@ -38,7 +38,7 @@ from monitor.stream.score import ScoreSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-OURS, DYNAMIC = "ours", "onnxruntime dynamic int8"
+OURS, REPOSTS, DYNAMIC = "ours", "ours, reposts", "onnxruntime dynamic int8"
 ONE_BY_ONE, BATCHED = "pipeline, text by text", "pipeline, batches of 32"
 LABELS = ("negative", "neutral", "positive")
 ROUND = ScoreSettings(client={}).round_size
@@ -165,21 +165,21 @@ def agreement(found: list[dict[str, Any]], scorers: Sequence[OnnxScorer]) -> Non
     print(f"probabilities apart: {apart.mean():.4f} on the mean, {apart.max():.3f} at most")
 
 
-def reposts(texts: list[str], threads: int, rounds: int) -> tuple[float, float]:
-    """Return the share of repeats in a stream of which 60 % are reposts, and its texts a second through the cache."""
+def reposts(texts: Sequence[str]) -> tuple[list[str], float]:
+    """Return a stream of which 60 % are reposts, and the share of repeats in it."""
     dice = random.Random(1)
     fresh = iter(texts)
     stream = [next(fresh)]
     while len(stream) < 2 * len(texts):
         stream.append(next(fresh) if dice.random() < 0.4 else dice.choice(stream))
-    rates = []
-    for _ in range(rounds):
-        cached = load_scorer(threads=threads)
-        began = time.perf_counter()
-        for part in chunks(stream):
-            cached.read(part)
-        rates.append(len(stream) / (time.perf_counter() - began))
-    return 1 - len(set(stream)) / len(stream), statistics.median(rates)
+    return stream, 1 - len(set(stream)) / len(stream)
+
+
+def through_cache(scorer: OnnxScorer, texts: Sequence[str]) -> None:
+    """Read the texts through an empty cache."""
+    cached = CachedScorer(scorer, 64 << 20)
+    for part in chunks(texts):
+        cached.read(part)
 
 
 def in_turns(contestants: Mapping[str, tuple[int, Callable[[], Any]]], rounds: int) -> dict[str, float]:
@@ -221,8 +221,10 @@ def main() -> None:
     rival = dynamic(OnnxScorer(threads=given.threads, runtime="float32", causes="travel"), given.threads)
     pipe = pipeline_of(given.threads)
     few, some = texts[:64], texts[:192]
+    stream, share = reposts(texts)
     contestants: dict[str, tuple[int, Callable[[], Any]]] = {
         OURS: (len(texts), lambda: [ours.read(part) for part in chunks(texts)]),
+        REPOSTS: (len(stream), lambda: through_cache(ours, stream)),
         "ours, float32": (len(some), lambda: [float32.read(part) for part in chunks(some)]),
         "ours, one text at a time": (len(some), lambda: [ours.read([text]) for text in some]),
         DYNAMIC: (len(texts), lambda: [rival.read(part) for part in chunks(texts)]),
@@ -238,8 +240,7 @@ def main() -> None:
     for name, bar in zip((ONE_BY_ONE, BATCHED, DYNAMIC), bars, strict=True):
         if name in speed:
             print(f"against {name:28s} {speed[OURS] / speed[name]:5.1f} times (wanted here: {bar:g})")
-    share, rate = reposts(texts, given.threads, given.rounds)
-    print(f"with reposts ({share:.0%} of the stream): {rate:.0f} texts/s, {rate / speed[OURS]:.1f} times")
+    print(f"with reposts ({share:.0%} of the stream): {speed[REPOSTS] / speed[OURS]:.1f} times (wanted: 2)")
     agreement(found, (float32, ours))
     print(f"memory of a process that reads: {memory():.0f} MB")
 
