@@ -64,6 +64,33 @@ def test_a_german_page_says_why_in_german_from_the_same_figures():
     assert "54 Beschwerden in 1 h, üblich 9 (höchstens 17)" in render(wave, reader=Reader(language="de"))
 
 
+@pytest.mark.parametrize(
+    ("wave", "said", "unsaid"),
+    [
+        ({"expected": 0.0, "low": 0.0, "high": 1.0, "confident": False},
+         ("54 Beschwerden in 1 h (was üblich ist, ist noch nicht bekannt)", "was hier üblich ist, ist noch nicht"),
+         ("0,0", "üblich 0", "höchstens", "hier 0")),
+        ({"expected": 0.04, "low": 0.0, "high": 1.3, "confident": True},
+         ("54 Beschwerden in 1 h, üblich sind fast keine", "üblich sind hier 0 bis 1"), ("0,0", "höchstens")),
+    ],
+    ids=["no history", "a quiet brand"],
+)  # fmt: skip
+def test_a_german_page_says_of_what_is_usual_only_what_is_known(wave, said, unsaid):
+    page = a_page()
+    page = structs.replace(page, facts=page.facts | {"forecast": None, "wave": _wave() | wave})
+    text = " ".join(render(page, reader=Reader(language="de")).split())
+    assert [part for part in said if part not in text] == [], text
+    assert [part for part in unsaid if part in text] == [], text
+
+
+@pytest.mark.parametrize(("expected", "said"), [(0.0, "60 Meldungen je Stunde;"), (0.04, "(üblich unter 0,1);")])
+def test_a_german_page_of_a_young_story_says_no_usual_rate_of_nothing(expected, said):
+    page = a_page()
+    forecast = page.facts["forecast"] | {"expected_per_hour": expected}
+    page = structs.replace(page, facts=page.facts | {"forecast": forecast})
+    assert said in " ".join(render(page, reader=Reader(language="de")).split())
+
+
 def _wave():
     tide = example_wave().tide
     return {"observed": tide.observed, "expected": tide.expected, "low": tide.low, "high": tide.high,

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from monitor.escalation import Quote, RuleMemory, default_rules, evaluate
 from monitor.escalation.example import START, example_spread, example_view, example_wave
+from monitor.escalation.wording import figures
 from monitor.incident import Dismissed, Resolved, advance, apply, from_decision
 from monitor.oncall import Directory, Recipient, Route
 from monitor.page import build_facts, headline, merge_backlog, outgoing, render
@@ -63,6 +64,38 @@ def test_a_wave_reads_as_a_wave():
     text = " ".join(render(page_of(example_wave())).split())
     assert "54 complaints in 1 h where 9 are usual (at most 17)" in text
     assert "usual here is 4 to 17, baseline known" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "unsaid"),
+    [
+        (
+            {"expected": 0.0, "low": 0.0, "high": 1.0, "confident": False},
+            (
+                "54 complaints in 1 h (what is usual is not known yet), from 41 people",
+                "what is usual here is not known",
+            ),
+            ("0.0", "0 are usual", "at most", "usual here is 0"),
+        ),
+        (
+            {"expected": 0.04, "low": 0.0, "high": 1.3},
+            ("54 complaints in 1 h where hardly any are usual, from 41 people", "usual here is 0 to 1, baseline known"),
+            ("0.0", "at most", "not known"),
+        ),
+    ],
+    ids=["no history", "a quiet brand"],
+)
+def test_a_page_says_of_what_is_usual_only_what_is_known(changes, said, unsaid):
+    view = example_wave(**changes)
+    decision, step = opened(example_wave())
+    decision = structs.replace(decision, reason=f"{figures(view)['wave']}, from 41 people")
+    page, facts = (
+        page_of(example_wave()),
+        build_facts(step.incident, about="opened", at=START, view=view, decision=decision),
+    )
+    text = " ".join(render(structs.replace(page, facts=facts)).split())
+    assert [part for part in said if part not in text] == [], text
+    assert [part for part in unsaid if part in text] == [], text
 
 
 @pytest.mark.parametrize(("event", "word"), [(Resolved, "RESOLVED"), (Dismissed, "DISMISSED")])

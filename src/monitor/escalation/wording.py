@@ -12,10 +12,12 @@ from monitor.escalation.names import crossed, seen_at
 
 if TYPE_CHECKING:
     from monitor.escalation.types import StoryView
-    from monitor.spread.types import Burn, Spread
+    from monitor.spread.types import Burn, Spread, Tide
 
 _FAR_ABOVE = 100.0
 _SURE = 0.995
+HARDLY = 0.05
+"""What is usual is hardly any below this: one decimal would say 0.0."""
 
 
 def lasting(seconds: float) -> str:
@@ -40,10 +42,12 @@ def lasting(seconds: float) -> str:
 def count(number: float) -> str:
     """Return a count with thousands apart; small ones with one decimal.
 
-    >>> [count(n) for n in (0.25, 7, 7.46, 12_345.6)]
-    ['0.2', '7', '7.5', '12,346']
+    >>> [count(n) for n in (0, 0.04, 0.25, 7, 7.46, 9.97, 12_345.6)]
+    ['0', 'under 0.1', '0.2', '7', '7.5', '10', '12,346']
     """
-    if number >= 10 or number == int(number):  # noqa: PLR2004 -- a decimal says nothing above ten
+    if 0 < number < HARDLY:
+        return "under 0.1"
+    if number >= 9.95 or number == int(number):  # noqa: PLR2004 -- a decimal says nothing from ten on
         return f"{number:,.0f}"
     return f"{number:.1f}"
 
@@ -72,6 +76,22 @@ def times_usual(observed: float, expected: float) -> str:
     if observed / expected > _FAR_ABOVE:
         return "far above the usual"
     return f"{count(round(observed / expected, 1))} times the usual"
+
+
+def beside_usual(tide: Tide) -> str:
+    """Say how many complaints there are beside what is usual, as far as that is known.
+
+    >>> from monitor.spread.types import Tide
+    >>> tide = Tide(at=0, observed=54, expected=9, low=4, high=17, window_s=3600, score=8, voices=41)
+    >>> beside_usual(tide)
+    '54 complaints in 1 h where 9 are usual (at most 17)'
+    """
+    found = f"{count(tide.observed)} complaints in {lasting(tide.window_s)}"
+    if not tide.confident:
+        return f"{found} (what is usual is not known yet)"
+    if tide.expected < HARDLY:
+        return f"{found} where hardly any are usual"
+    return f"{found} where {count(tide.expected)} are usual (at most {count(tide.high)})"
 
 
 def outlook(spread: Spread) -> str:
@@ -113,10 +133,7 @@ def figures(view: StoryView) -> dict[str, str]:
         words["times"] = times_usual(spread.per_hour, spread.expected_per_hour)
         words["outlook"] = outlook(spread)
     if tide := view.tide:
-        words["wave"] = (
-            f"{count(tide.observed)} complaints in {lasting(tide.window_s)} where {count(tide.expected)} are usual"
-            f" (at most {count(tide.high)})"
-        )
+        words["wave"] = beside_usual(tide)
     if view.burn is not None:
         words["budget"] = over_budget(view.burn)
     if (together := view.together) is not None:

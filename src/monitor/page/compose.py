@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from monitor.escalation.wording import HARDLY
 from monitor.mention.text import safe, shorten
 from monitor.page.readers import Reader
 from monitor.page.words import clock, hour, number, plural, say, share
@@ -213,19 +214,16 @@ def _why(page: Page, reader: Reader) -> str:
     parts = [_german_turn(page)]
     if (forecast := facts.get("forecast")) is not None:
         pace = _n(forecast.get("per_hour"), reader)
-        usual = _n(forecast.get("expected_per_hour"), reader)
+        expected = forecast.get("expected_per_hour")
+        usual = f" (üblich {_n(expected, reader)})" if expected else ""  # 0: nothing is known of it
         voices = _n(forecast.get("voices"), reader)
-        parts.append(f"{voices} Personen, {pace} Meldungen je Stunde (üblich {usual})")
+        parts.append(f"{voices} Personen, {pace} Meldungen je Stunde{usual}")
         if forecast.get("p_viral") is not None and forecast.get("line") is not None:
             always = round(forecast.get("usual") or 0)
             beyond = f" über die üblichen {_n(always, reader)} hinaus" if always else ""
             parts.append(f"zu {share(forecast['p_viral'])} wird {_n(forecast['line'], reader)}{beyond} überschritten")
     if (wave := facts.get("wave")) is not None:
-        window = f"{(wave.get('window_s') or 0) / 3600:.0f} h"
-        parts.append(
-            f"{_n(wave.get('observed'), reader)} Beschwerden in {window}, "
-            f"üblich {_n(wave.get('expected'), reader)} (höchstens {_n(wave.get('high'), reader)})"
-        )
+        parts.append(_german_wave(wave, reader))
     if (budget := facts.get("budget")) is not None:
         span = {"hour": "einer Stunde", "6 h": "6 h", "3 days": "3 Tagen"}.get(budget["window"], "?")
         parts.append(
@@ -236,6 +234,18 @@ def _why(page: Page, reader: Reader) -> str:
         each = ", ".join(f"{brand} ({_n(people, reader)} Personen)" for brand, people in together["brands"])
         parts.append(f"{len(together['brands'])} Marken zugleich: {each}")
     return "; ".join(part for part in parts if part) or str(facts["reason"])
+
+
+def _german_wave(wave: dict[str, Any], reader: Reader) -> str:
+    """Return in German how many complaints there are beside what is usual, as far as that is known."""
+    window = f"{(wave.get('window_s') or 0) / 3600:.0f} h"
+    found = f"{_n(wave.get('observed'), reader)} Beschwerden in {window}"
+    if not wave.get("confident", True):
+        return f"{found} (was üblich ist, ist noch nicht bekannt)"
+    expected = wave.get("expected")
+    if expected is not None and expected < HARDLY:
+        return f"{found}, üblich sind fast keine"
+    return f"{found}, üblich {_n(expected, reader)} (höchstens {_n(wave.get('high'), reader)})"
 
 
 def _german_turn(page: Page) -> str:
@@ -260,7 +270,11 @@ def _sure(facts: dict[str, Any], reader: Reader) -> str:
         if forecast.get("q10") is not None and forecast.get("q90") is not None:
             parts.append(f"am Ende {_n(forecast['q10'], reader)} bis {_n(forecast['q90'], reader)} Personen")
     if (wave := facts.get("wave")) is not None:
-        parts.append(f"üblich sind hier {_n(wave.get('low'), reader)} bis {_n(wave.get('high'), reader)}")
+        if wave.get("confident", True):
+            low, high = (None if end is None else round(end) for end in (wave.get("low"), wave.get("high")))
+            parts.append(f"üblich sind hier {_n(low, reader)} bis {_n(high, reader)}")
+        else:
+            parts.append("was hier üblich ist, ist noch nicht bekannt")
     unread = (facts.get("mood") or {}).get("unread")
     if unread is not None and unread > 0.2:  # noqa: PLR2004 -- as in the facts
         parts.append(f"{share(unread)} waren nicht lesbar")

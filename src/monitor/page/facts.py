@@ -131,8 +131,10 @@ def how_sure(view: StoryView) -> str:
         else:
             parts.append(f"the end between {count(forecast.q10)} and {count(forecast.q90)} people")
     if (tide := view.tide) is not None:
-        known = "known" if tide.confident else "still thin"
-        parts.append(f"usual here is {count(tide.low)} to {count(tide.high)}, baseline {known}")
+        if tide.confident:
+            parts.append(f"usual here is {count(round(tide.low))} to {count(round(tide.high))}, baseline known")
+        else:
+            parts.append("what is usual here is not known yet")
     if view.burn is not None:
         parts.append("the budget is configured" if view.burn.why == CONFIGURED else view.burn.why)
     if view.unread_share > 0.2:  # noqa: PLR2004 -- a fifth unread is worth saying
@@ -203,6 +205,7 @@ def _story(view: StoryView) -> dict[str, Any]:
             "expected": _json(tide.expected),
             "low": _json(tide.low),
             "high": _json(tide.high),
+            "confident": tide.confident,
             "window_s": _json(tide.window_s),
             "voices": tide.voices,
             "since": None if tide.wave_since is None else iso(tide.wave_since),

@@ -187,9 +187,13 @@ def plural(reader: Reader, key: str, n: int, **values: object) -> str:
 
 
 def number(value: float, language: Language) -> str:
-    """Return a count as the language writes it."""
+    """Return a count as the language writes it.
+
+    >>> number(12_345, "de"), number(0.04, "de")
+    ('12.345', 'unter 0,1')
+    """
     text = count(value)
-    return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
+    return text.translate(str.maketrans(",.", ".,")).replace("under", "unter") if language == "de" else text
 
 
 def share(value: float | None) -> str:
