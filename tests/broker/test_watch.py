@@ -76,6 +76,22 @@ async def _watcher(broker, prefix, tmp_path, port, events=None, **settings):
     return store, topics.watcher(store, tmp_path, events=events, kind=_WithApp, client=client, **settings)
 
 
+async def _watcher_and_values(broker, prefix, tmp_path, mentions, *, readings=2, **settings):
+    """Return store and watcher, what sets its first assignment, and a record of `readings` for each mention."""
+    _, _, port = broker.bootstrap.partition(":")
+    events = _Assigned()
+    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events, **settings)
+    source = Pipeline(url=url_for(tmp_path / "source.db"), readings=readings, size=1)
+    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(mentions)))
+    return store, watcher, events.partitions, source.values
+
+
+async def _publish(producer, topic, values):
+    for partition, value in values:
+        await producer.send(topic, value, partition=partition)
+    await producer.flush()
+
+
 @pytest.fixture
 def port():
     with socket.socket() as own:
@@ -132,45 +148,37 @@ def blind(monkeypatch):
 
 
 async def test_rebalances_that_give_it_nothing_at_first_leave_no_hole(broker, prefix, tmp_path, blind):
-    _, _, port = broker.bootstrap.partition(":")
     shortest = 2.0 if isinstance(broker, EmbeddedBroker) else 6.0  # Apache Kafka's
-    events, stop = _Assigned(), asyncio.Event()
-    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events, session_timeout_s=shortest)
+    store, watcher, assigned, values = await _watcher_and_values(
+        broker, prefix, tmp_path, ROUNDS * EACH, session_timeout_s=shortest
+    )
     watcher.late_s = 0.3
-    source = Pipeline(url=url_for(tmp_path / "source.db"), readings=2, size=1)
-    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(ROUNDS * EACH)))
+    stop = asyncio.Event()
     running = asyncio.create_task(watcher.run(stop))
     async with asyncio.timeout(20):
-        await events.partitions.wait()
+        await assigned.wait()
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-        for begin in range(0, len(source.values), EACH):
+        for begin in range(0, len(values), EACH):
             blind.set()
             await _rejoined(watcher, nothing=True)
-            for partition, value in source.values[begin : begin + EACH]:
-                await producer.send(watcher.settings.readings, value, partition=partition)
-            await producer.flush()
+            await _publish(producer, watcher.settings.readings, values[begin : begin + EACH])
             blind.clear()
             await _rejoined(watcher, nothing=False)
             async with asyncio.timeout(20):
                 while not running.done() and _committed(store) < begin + EACH // 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-    await _all_there(running, store, len(source.values))
+    await _all_there(running, store, len(values))
     stop.set()
     await running
     store.close()
 
 
 async def test_what_was_left_out_is_sought_and_read_once(broker, prefix, tmp_path):
-    _, _, port = broker.bootstrap.partition(":")
-    events, stop = _Assigned(), asyncio.Event()
-    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events)
-    source = Pipeline(url=url_for(tmp_path / "source.db"), readings=2, size=1)
-    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(EACH)))
+    store, watcher, _, values = await _watcher_and_values(broker, prefix, tmp_path, EACH)
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-        for partition, value in source.values:
-            await producer.send(watcher.settings.readings, value, partition=partition)
-        await producer.flush()
+        await _publish(producer, watcher.settings.readings, values)
     watcher.ahead = EACH // 8
+    stop = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(watcher.run(stop))
         await _all_there(running, store, EACH)
@@ -181,16 +189,12 @@ async def test_what_was_left_out_is_sought_and_read_once(broker, prefix, tmp_pat
 
 
 async def test_records_that_the_topic_does_not_have_end_the_worker(kafka_broker, prefix, tmp_path):
-    _, _, port = kafka_broker.bootstrap.partition(":")
-    events, stop = _Assigned(), asyncio.Event()
-    store, watcher = await _watcher(kafka_broker, prefix, tmp_path, int(port), events)
-    source = Pipeline(url=url_for(tmp_path / "source.db"), size=1)
-    source.feed(*(say(n, f"word{n} aurora hotels", n * 60.0, author=f"a{n}") for n in range(40)))
-    running = asyncio.create_task(watcher.run(stop))
+    store, watcher, assigned, values = await _watcher_and_values(kafka_broker, prefix, tmp_path, 40, readings=1)
+    running = asyncio.create_task(watcher.run(asyncio.Event()))
     async with asyncio.timeout(20):
-        await events.partitions.wait()
+        await assigned.wait()
     async with AIOKafkaProducer(bootstrap_servers=kafka_broker.bootstrap, transactional_id=prefix) as producer:
-        for _, value in source.values:
+        for _, value in values:
             async with producer.transaction():  # its end takes an offset that no reader ever sees
                 await producer.send_and_wait(watcher.settings.readings, value, partition=0)
             await asyncio.wait([running], timeout=0.5)
