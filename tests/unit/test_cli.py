@@ -12,7 +12,7 @@ import monitor
 
 COMMANDS = (
     *("score", "watch", "dispatch", "demo", "doctor", "broker", "dead", "offsets", "incident", "serve", "page"),
-    *("replay", "simulate", "read", "stories", "model"),
+    *("replay", "simulate", "read", "stories", "model", "rules", "oncall", "store", "spread", "bench"),
 )
 
 
@@ -71,6 +71,7 @@ def test_every_command_has_help(command):
     done = _run(command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"Usage: monitor {command}" in done.stdout
+    assert "completion" not in done.stdout  # there is one for all of `monitor` or for nothing
 
 
 @pytest.mark.parametrize("command", [["score"], ["watch"], ["dispatch"], ["dead", "list"], ["offsets", "show"]])

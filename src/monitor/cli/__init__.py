@@ -130,10 +130,12 @@ def _delegate(name: str, target: str, about: str, panel: str) -> None:
     def call(ctx: typer.Context) -> None:
         module, _, attribute = target.partition(":")
         found: Any = getattr(import_module(module), attribute)
-        if not isinstance(found, typer.Typer):
-            function, found = found, typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            found.command(name)(function)
-        command = typer.main.get_command(found)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)  # get_command would offer a completion of its own
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(found)
+            command = typer.main.get_command(alone)
         code = command.main(args=ctx.args, prog_name=f"monitor {name}", standalone_mode=False)
         if code:
             raise typer.Exit(code)
