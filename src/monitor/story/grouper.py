@@ -98,12 +98,10 @@ class Grouper:
         text = take_apart(m.text)
         share = make_share(m, text)
         above = parents(m)
-        thread = self._by_thread(m, above, related)
+        found = self._by_thread(m, share.key, above, related)
         sketch = self._sketch(text, share)
-        found = list(thread)
         if not share.own:
-            bridge = bool(thread)
-            found += self._by_text(sketch, text, m, bridge=bridge, promo=share.promo)
+            found += self._by_text(sketch, text, m, bridge=bool(found), promo=share.promo)
             if not found:
                 found += self._by_name(text, m)
         returned = self._returned(sketch, text, m) if not found and not share.own else None
@@ -142,7 +140,7 @@ class Grouper:
         story, merge = self._merge(story, near[0], "meaning")
         return story, (merge,)
 
-    def _by_thread(self, m: ReadMention, above: tuple[str, ...], related: str | None) -> list[Found]:
+    def _by_thread(self, m: ReadMention, key: str, above: tuple[str, ...], related: str | None) -> list[Found]:
         """Find the stories of its parents, of those that await it, and of those that await the same parent."""
         ids: dict[str, None] = {}
         if related is not None:
@@ -152,7 +150,7 @@ class Grouper:
                 ids[self._wake(known[0], m.published_at)] = None
             elif (waiting := self._awaited.get(parent)) is not None:
                 ids[self.resolve(waiting)] = None
-        if (waiting := self._awaited.pop(m.key)) is not None:
+        if (waiting := self._awaited.pop(key)) is not None:
             ids[self.resolve(waiting)] = None
         return [(story_id, "thread", 1.0) for story_id in ids if story_id in self._stories]
 

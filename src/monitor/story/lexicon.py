@@ -7,6 +7,8 @@ from math import log, sqrt
 from operator import mul
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -14,6 +16,8 @@ MOST_WORDS = 60_000
 PRIOR = 30.0
 COMMON = 1.0 + PRIOR / 50
 LEAST = 0.05
+MANY = 24
+"""From so many words on they are weighed as an array."""
 
 
 class Lexicon:
@@ -42,7 +46,7 @@ class Lexicon:
         self.texts += 1.0
         self.words += len(words)
         for word in words:
-            counts[word] = counts.get(word, 0.0) + 1.0
+            counts[word] = counts.get(word, 0) + 1  # small whole numbers take no memory of their own
         if len(counts) > MOST_WORDS:
             self._halve()
 
@@ -66,7 +70,7 @@ class Lexicon:
         As if `PRIOR` texts had been read before, so that the first words do not all count as common.
         """
         texts = PRIOR + self.texts
-        found = map(self.counts.get, words, repeat(0.0))
+        found = [*map(self.counts.get, words, repeat(0))]
         rare = [rarity if (rarity := log(texts / (COMMON + n))) > LEAST else LEAST for n in found]
         if self.names:
             return [LEAST if word in self.names else rarity for word, rarity in zip(words, rare, strict=True)]
@@ -74,5 +78,14 @@ class Lexicon:
 
     def norm(self, counts: Mapping[str, float]) -> float:
         """Return the length of a vector of words weighted by rarity; 1 for no words."""
+        if len(counts) >= MANY:
+            rare = np.array([*map(self.counts.get, counts, repeat(0))], np.float64)
+            rare += COMMON
+            np.log(np.divide(PRIOR + self.texts, rare, out=rare), out=rare)
+            np.maximum(rare, LEAST, out=rare)
+            if self.names:
+                rare[[word in self.names for word in counts]] = LEAST
+            rare *= [*counts.values()]
+            return sqrt(rare.dot(rare))
         weighted = [*map(mul, counts.values(), self.rarities(counts))]
         return sqrt(sum(map(mul, weighted, weighted))) or 1.0
