@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,6 +48,7 @@ _DECODER = msgspec.msgpack.Decoder(_Blob)
 _NUMBERS = (
     "size", "own_replies", "read", "complaint", "negative", "positive", "reposts", "unread", "promos", "suspects",
 )  # fmt: skip
+_numbers = attrgetter(*_NUMBERS)
 _WHOLE = {"size", "own_replies", "read", "reposts", "unread", "promos", "suspects"}
 
 
@@ -58,7 +59,8 @@ def _few(counts: dict[str, int], names: int) -> dict[str, int]:
 
 
 def _pack(story: Story, exemplars: int, words: int, names: int) -> bytes:
-    kept = sorted(sorted(story.words.items()), key=itemgetter(1), reverse=True)[:words]  # by count, then by name
+    counts = story.words
+    kept = sorted(sorted(counts), key=counts.__getitem__, reverse=True)[:words]  # by count, then by name
     return _ENCODER.encode(
         _Blob(
             VERSION,
@@ -66,12 +68,12 @@ def _pack(story: Story, exemplars: int, words: int, names: int) -> bytes:
             story.umbrella,
             story.first_at,
             story.last_at,
-            tuple(float(getattr(story, name)) for name in _NUMBERS),
+            tuple(map(float, _numbers(story))),
             _few(story.brands, names),
             _few(story.sources, names),
             _few(story.langs, names),
             _few(story.causes, names),
-            dict(kept),
+            {word: counts[word] for word in kept},
             [(e.key, e.text, e.at, e.hits, e.promo) for e in story.exemplars[:exemplars]],
             story.links[-2 * names :],
             story.tags[-2 * names :],

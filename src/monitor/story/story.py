@@ -315,26 +315,32 @@ class Story:
         least = 2 if self.size > 1 else 1
         return [p for p, n in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])) if n >= least]
 
-    def _weights(self) -> dict[str, float]:
-        total = sum(self.words.values()) or 1.0
-        known = self.lexicon.counts
+    def _weights(self, some: set[str] | None = None) -> dict[str, float]:
+        """Return how much each of the story's words tells it from the others; only those among `some`, if given."""
+        counts, known = self.words, self.lexicon.counts
+        total = sum(counts.values()) or 1.0
         usual = self.lexicon.words / max(self.lexicon.texts, 1.0) * PHRASE_TEXTS
-        return {w: n / total * log(1.0 + usual / max(known.get(w, 1.0), 1.0)) for w, n in self.words.items()}
+        words = counts if some is None else counts.keys() & some
+        return {w: counts[w] / total * log(1.0 + usual / max(known.get(w, 1.0), 1.0)) for w in words}
 
     def headline(self) -> str:
         """Return the most central real mention, shortened; promotion only if there is nothing else."""
-        weights = self._weights() if len(self.exemplars) > 1 else {}
-
-        def central(exemplar: Exemplar) -> tuple[bool, float]:
-            content = take_apart(exemplar.text).content
-            score = sum(weights.get(word, 0.0) for word in content) / sqrt(len(content) + 2.0)
-            return not exemplar.promo, score * log(1.0 + exemplar.hits + 1.0)
-
-        kept = self.exemplars[0] if len(self.exemplars) == 1 else max(self.exemplars, key=central, default=None)
-        if kept is not None:
+        if self.exemplars:
+            kept = self.exemplars[0] if len(self.exemplars) == 1 else self._most_central()
             return shorten(without_repost_mark(kept.text), HEADLINE_CHARS)
         said = self.biggest or self.first or self.latest
         return shorten(without_repost_mark(said.text), HEADLINE_CHARS) if said else ""
+
+    def _most_central(self) -> Exemplar:
+        contents = [take_apart(exemplar.text).content for exemplar in self.exemplars]
+        weights = self._weights({word for content in contents for word in content})
+
+        def central(exemplar: Exemplar, content: tuple[str, ...]) -> tuple[bool, float]:
+            score = sum([weights.get(word, 0.0) for word in content]) / sqrt(len(content) + 2.0)
+            return not exemplar.promo, score * log(1.0 + exemplar.hits + 1.0)
+
+        ranks = [*map(central, self.exemplars, contents)]
+        return self.exemplars[ranks.index(max(ranks))]
 
     def top_words(self, n: int = 12) -> set[str]:
         """Return the `n` commonest words."""
