@@ -15,6 +15,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core is what is measured
 
 import argparse
+import gc
 import importlib.util
 import json
 import random
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from monitor.cli import GC_OBJECTS
 from monitor.mention.decode import decode
 from monitor.mention.model import Author
 from monitor.sentiment.reading import Origin, Reading, ReadMention
@@ -111,7 +113,9 @@ def stream(live: int, dice: random.Random, noise: np.random.Generator) -> Any:
 
 
 def cost(sizes: list[int], timed: int = 5_000) -> None:
-    """Print the curve."""
+    """Print the curve, with the garbage collector set as every command of `monitor` and its workers set it."""
+    gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
+    gc.freeze()
     print(f"{'live stories':>14}{'readings/s':>14}{'us a reading':>14}{'MB':>8}")
     for live in sizes:
         grouper = Grouper("bench")
