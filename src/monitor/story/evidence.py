@@ -39,6 +39,12 @@ class Evidence:
         """Yield (story id, exemplar, estimated Jaccard similarity), best first."""
         return ((*self._owner[slot], score) for slot, score in self._texts.find(sketch, least))
 
+    def holds_like(self, story: Story, sketch: Sketch, least: float) -> bool:
+        """Return whether the story keeps a text like this one already."""
+        if not story.exemplars:
+            return False
+        return any(self._owner[slot][0] == story.id for slot, _ in self._texts.find(sketch, least))
+
     def by_link(self, text: Text, url: str | None) -> str | None:
         """Return the story that first brought one of the text's links."""
         names = (*text.links, url) if url else text.links

@@ -180,6 +180,8 @@ class Grouper:
 
     def _by_name(self, text: Text, m: ReadMention) -> list[Found]:
         """Find the story by a link or a rare hashtag."""
+        if not (text.links or text.tags or m.url):
+            return []
         story_id = self._evidence.by_link(text, self._url(m))
         if story_id is not None and self._same_brand(m, self._stories[story_id]):
             return [(story_id, "link", 0.9)]
@@ -201,6 +203,8 @@ class Grouper:
 
     def _returned(self, sketch: Sketch | None, text: Text, m: ReadMention) -> str | None:
         """Find a closed story that this mention brings back: it repeats its text or its link."""
+        if not self._closed:
+            return None
         story_id = self._closed_texts.by_link(text, self._url(m))
         if story_id is None and sketch is not None:
             story_id = next((found for found, _, _ in self._closed_texts.texts_like(sketch, BRIDGE)), None)
@@ -274,8 +278,7 @@ class Grouper:
         self._touch(story)
 
     def _known(self, story: Story, sketch: Sketch) -> bool:
-        like = self._evidence.texts_like(sketch, self.settings.duplicate)
-        return any(story_id == story.id for story_id, _, _ in like)
+        return self._evidence.holds_like(story, sketch, self.settings.duplicate)
 
     def _touch(self, story: Story) -> None:
         self._stories.move_to_end(story.id)
