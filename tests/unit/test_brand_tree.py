@@ -92,7 +92,7 @@ BRAND = "brands:\n  - id: a\n    name: Alpha\n"
         (BRAND + "    own_accounts: [7]\n", 4, "will not do"),
         (BRAND + "    own_accounts: [{account: x}]\n", 4, "'source' is missing"),
         (BRAND + "    viral_line: 0\n", 4, "1 or more"),
-        (BRAND + "    viral_line: {reach: 5}\n", 4, "'size' is missing"),
+        (BRAND + "    viral_line: {reach: 5}\n", 4, "'size' is missing; add `size: ...`, how many people"),
         (BRAND + "    viral_line: many\n", 4, "1 or more"),
         (BRAND + "    children:\n      - id: a\n        name: B\n", 5, "the id 'a' stands twice"),
         (BRAND + "  - id: b\n    name: alpha\n", 5, "the alias 'alpha' stands twice"),

@@ -37,7 +37,7 @@ _DEEPEST: Final = 16
 
 
 class ViralLine(NamedTuple):
-    """At how many mentions, or at what reach (followers), a story of the brand counts as viral."""
+    """At how many people, or at what reach (their followers), a story of the brand counts as viral."""
 
     size: float
     reach: float | None = None
@@ -284,7 +284,7 @@ def account(name: str) -> str:
 
 
 def _line(section: Section) -> ViralLine | None:
-    """Read a viral line: a number of mentions, or `{size, reach}`."""
+    """Read a viral line: a number of people, or `{size, reach}`."""
     if "viral_line" not in section:
         return None
     if not isinstance(section.data["viral_line"], dict):
@@ -296,7 +296,7 @@ def _line(section: Section) -> ViralLine | None:
     given.only(["size", "reach"])
     size = given.number("size", least=1)
     if size is None:
-        raise section.error("viral_line", "'size' is missing", "add `size: ...`, the number of mentions")
+        raise section.error("viral_line", "'size' is missing", "add `size: ...`, how many people make a story viral")
     return ViralLine(size, given.number("reach", least=1))
 
 
