@@ -96,6 +96,19 @@ def test_large_cascades_count_more_for_the_ends_of_an_interval_than_for_its_midd
     assert all(a <= b for row in tilted for a, b in pairwise(row))
 
 
+def test_errors_of_the_smallest_and_the_largest_cascades_weigh_more_towards_the_ends_of_an_interval():
+    table = some_rows()
+    even = np.ones(len(table.age))
+    recipe = train.Recipe(rate_weight=0.0, calm=False, importance=0.0, extremes=0.5)
+    by_size = train.importance(table, even, recipe)[np.argsort(table.final, kind="stable")]
+    small, middle, large = by_size[0], by_size[len(by_size) // 2], by_size[-1]
+    assert middle == pytest.approx(1.0, abs=0.01)
+    assert small == pytest.approx(large, rel=0.01)
+    assert large == pytest.approx(np.exp(0.5), rel=0.01)
+    plain = train.Recipe(rate_weight=0.0, calm=False, importance=0.3, extremes=0.0)
+    assert train.importance(table, 2.0 * even, plain) == pytest.approx(2.0 * table.final**0.3)
+
+
 def test_what_is_nearly_grown_uses_up_no_false_alarms_of_the_larger_budget():
     table = some_rows()
     rank = np.log(table.final)

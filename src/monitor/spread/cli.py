@@ -18,8 +18,8 @@ app = typer.Typer(help="How stories spread: train the forecasts.", no_args_is_he
 bench = typer.Typer(help="Replay public series and cascades for the benchmark's scorers.", no_args_is_help=True)
 
 PLATFORMS = {
-    "twitter": Recipe(rate_weight=0.0, calm=True, importance=0.3),
-    "weibo": Recipe(rate_weight=0.25, calm=False, importance=0.2),
+    "twitter": Recipe(rate_weight=0.0, calm=True, importance=0.3, extremes=0.0),
+    "weibo": Recipe(rate_weight=0.25, calm=False, importance=0.2, extremes=0.25),
 }
 """What has a benchmark."""
 

@@ -40,6 +40,9 @@ AGE_EDGES = (900.0, 7200.0)
 SIZE_EDGES = (1.5, 3.5, 10.0, 30.0, 100.0, 300.0)
 """Ages (seconds) and sizes (voices) that have tables of their own."""
 
+PLATFORM_AGE_EDGES = (900.0, 2400.0, 7200.0)
+"""The ages of a platform's forecaster: half an hour and an hour apart."""
+
 NARROW, WIDE = 0.02, 3.0
 """Bounds of the spread of the log growth."""
 
@@ -56,9 +59,9 @@ def rank_of(size: Floats | float, growth: Floats | float, spread: Floats | float
     return size + growth - DOUBT * spread + rate
 
 
-def cell_of(age: float, voices: float) -> int:
-    """Return which table of errors is for a story of this age and size."""
-    return bisect_left(AGE_EDGES, age) * (len(SIZE_EDGES) + 1) + bisect_left(SIZE_EDGES, voices)
+def cell_of(age: float, voices: float, ages: tuple[float, ...]) -> int:
+    """Return which table of errors is for a story of this age and size; `ages` is where the tables' ages end."""
+    return bisect_left(ages, age) * (len(SIZE_EDGES) + 1) + bisect_left(SIZE_EDGES, voices)
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -84,6 +87,7 @@ class Saved(msgspec.Struct, frozen=True):
     growth: Packed
     spread: Packed
     errors: tuple[tuple[float, ...], ...]
+    ages: tuple[float, ...]
     rate_weight: float = 0.0
     thresholds: tuple[Thresholds, ...] = ()
     ranking: Packed | None = None
@@ -92,13 +96,14 @@ class Saved(msgspec.Struct, frozen=True):
 class Forecaster:
     """Forecasts stories of one kind of platform."""
 
-    __slots__ = ("errors", "growth", "ranking", "rate_weight", "spread", "thresholds")
+    __slots__ = ("ages", "errors", "growth", "ranking", "rate_weight", "spread", "thresholds")
 
     def __init__(
         self,
         growth: Forest,
         spread: Forest,
         errors: tuple[tuple[float, ...], ...],
+        ages: tuple[float, ...] = AGE_EDGES,
         rate_weight: float = 0.0,
         thresholds: tuple[Thresholds, ...] = (),
         ranking: Forest | None = None,
@@ -106,6 +111,7 @@ class Forecaster:
         self.growth = growth
         self.spread = spread
         self.errors = errors
+        self.ages = ages
         self.rate_weight = rate_weight
         self.thresholds = thresholds
         self.ranking = ranking or growth
@@ -137,7 +143,7 @@ class Forecaster:
         n = max(seen.voices, 1.0)
         excess = min(max(excess, 0.02), 1.0)
         mu, sigma = self.parameters(seen)
-        table = self.errors[cell_of(seen.age, n)]
+        table = self.errors[cell_of(seen.age, n, self.ages)]
         low, mid, high = (
             min(MOST, n + n * excess * (exp(min(max(mu + sigma * table[at], 0.0), 30.0)) - 1.0)) for at in _SHOWN
         )
@@ -186,14 +192,16 @@ class Forecaster:
     def saved(self) -> Saved:
         """Return the model as it is written."""
         ranking = None if self.ranking is self.growth else pack(self.ranking)
-        return Saved(pack(self.growth), pack(self.spread), self.errors, self.rate_weight, self.thresholds, ranking)
+        return Saved(
+            pack(self.growth), pack(self.spread), self.errors, self.ages, self.rate_weight, self.thresholds, ranking
+        )
 
     @classmethod
     def restored(cls, saved: Saved) -> Forecaster:
         """Read what `saved` returned."""
         growth, spread = unpack(saved.growth), unpack(saved.spread)
         ranking = unpack(saved.ranking) if saved.ranking else None
-        return cls(growth, spread, saved.errors, saved.rate_weight, saved.thresholds, ranking)
+        return cls(growth, spread, saved.errors, saved.ages, saved.rate_weight, saved.thresholds, ranking)
 
     def _minutes(self, seen: Signs, mu: float, sigma: float, p: float, gap: float) -> float | None:
         """Median minutes until `gap` more voices have come, given that they do come.
@@ -203,7 +211,7 @@ class Forecaster:
         if p < NEVER or seen.per_hour <= 0.0:
             return None
         n = max(seen.voices, 1.0)
-        growth = mu + sigma * _quantile(self.errors[cell_of(seen.age, n)], 1.0 - p / 2.0)
+        growth = mu + sigma * _quantile(self.errors[cell_of(seen.age, n, self.ages)], 1.0 - p / 2.0)
         rest = max(n * (exp(min(max(growth, 0.0), 20.0)) - 1.0), gap * 1.05)
         share = min(gap / rest, 1.0 - 1e-9)
         hours = rest * TAIL / seen.per_hour * ((1.0 - share) ** (-1.0 / TAIL) - 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from monitor.spread.cascades import FORECAST_AGES
-from monitor.spread.forecast import NO_RANK, PROBABILITIES, cell_of
+from monitor.spread.forecast import NO_RANK, PLATFORM_AGE_EDGES, PROBABILITIES, cell_of
 from monitor.spread.train import FOLDS, error_tables, fold_of, importance, thresholds_of
 
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ class Trial(NamedTuple):
             others = folds != fold
             rest = self.table.take(others)
             weights = self.weights[others]
-            errors = error_tables(
-                rest, weights, self.growth[others], self.spread[others], importance(rest, weights, self.recipe)
-            )
+            ends = importance(rest, weights, self.recipe)
+            errors = error_tables(rest, weights, self.growth[others], self.spread[others], ends, PLATFORM_AGE_EDGES)
             every = thresholds_of(rest, self.rank[others], self.ranked[others], self.recipe.slack)
             thresholds = next(each for each in every if each.budget == budget)
             rank = np.where(self.ranked >= thresholds.least_growth, self.rank, NO_RANK)
@@ -89,7 +88,7 @@ def judged(
         )
         if age[row] not in FORECAST_AGES:
             continue
-        table = errors[cell_of(float(age[row]), float(voices[row]))]
+        table = errors[cell_of(float(age[row]), float(voices[row]), PLATFORM_AGE_EDGES)]
         told, at = float(seen[row]) - 1.0, str(int(age[row]))
         low, middle, high = (
             float(voices[row] * np.exp(max(growth[row] + spread[row] * table[q], 0.0))) - 1.0

@@ -19,6 +19,7 @@ from monitor.spread.forecast import (
     AGE_EDGES,
     NARROW,
     NO_RANK,
+    PLATFORM_AGE_EDGES,
     PROBABILITIES,
     SIZE_EDGES,
     WIDE,
@@ -82,11 +83,14 @@ class Recipe(Struct, frozen=True, kw_only=True):
         calm: whether a calmer forest of its own ranks.
         importance: a cascade's error weighs with this power of its final size towards the ends of an interval, so that
             it does not fail just the large ones.
+        extremes: how much more, as a log, errors of the smallest and the largest cascades weigh there than those of
+            the middle, where next to none fails.
     """
 
     rate_weight: float
     calm: bool
     importance: float
+    extremes: float
 
     @property
     def slack(self) -> float:
@@ -190,7 +194,12 @@ def out_of_fold(
 
 
 def error_tables(
-    table: Table, weights: Floats, growth: Floats, spread: Floats, ends: Floats | None = None
+    table: Table,
+    weights: Floats,
+    growth: Floats,
+    spread: Floats,
+    ends: Floats | None = None,
+    ages: tuple[float, ...] = AGE_EDGES,
 ) -> tuple[tuple[float, ...], ...]:
     """Return the weighted quantiles of the standardised errors, by age and size; thin cells lean on all rows.
 
@@ -200,13 +209,14 @@ def error_tables(
         growth: forecast of each row out of fold.
         spread: of it, likewise.
         ends: how much each row counts outside an 80 % interval, and the more the nearer to it; `weights` by default.
+        ages: where the tables' ages end.
     """
     errors = (table.rest - growth) / spread
-    cells = np.array([cell_of(a, n) for a, n in zip(table.age, table.voices, strict=True)])
+    cells = np.array([cell_of(a, n, ages) for a, n in zip(table.age, table.voices, strict=True)])
     ends = weights if ends is None else ends
     overall = _quantiles(errors, weights, ends)
     tables = []
-    for cell in range((len(AGE_EDGES) + 1) * (len(SIZE_EDGES) + 1)):
+    for cell in range((len(ages) + 1) * (len(SIZE_EDGES) + 1)):
         inside = cells == cell
         cascades = len(np.unique(table.cascade[inside]))
         own = _quantiles(errors[inside], weights[inside], ends[inside]) if cascades else overall
@@ -268,18 +278,26 @@ def train_platform(
     rank = rank_of(np.log(table.voices), ranked, spread, recipe.rate_weight * table.rate)
     thresholds = thresholds_of(table, rank, ranked, recipe.slack)
     judged = np.minimum(1.0, OLD / table.age)
-    errors = error_tables(table, judged, growth, spread, importance(table, judged, recipe))
+    errors = error_tables(table, judged, growth, spread, importance(table, judged, recipe), PLATFORM_AGE_EDGES)
     some = np.random.default_rng(2).random(len(weights)) < PART
     pair = fit_pair(table.take(some), weights[some], columns)
     ranking = fit_ranking(table.take(some), weights[some], columns) if calm else None
     say("  all; " + _measured(table, growth))
-    forecaster = Forecaster(*pair, errors, recipe.rate_weight, thresholds, ranking)
+    forecaster = Forecaster(*pair, errors, PLATFORM_AGE_EDGES, recipe.rate_weight, thresholds, ranking)
     return forecaster, (table, judged, growth, spread, rank, ranked)
 
 
 def importance(table: Table, weights: Floats, recipe: Recipe) -> Floats:
-    """Return how much each row's error counts in the table of errors, towards its ends."""
-    return np.asarray(weights * table.final**recipe.importance)
+    """Return how much each row's error counts in the table of errors, towards its ends.
+
+    An interval by itself fails the largest cascades, then the smallest, and covers nearly all between them: an end
+    moves to where it misses those that weigh more.
+    """
+    of, row = np.unique(table.cascade, return_index=True)
+    final = np.sort(table.final[row])
+    rank = np.searchsorted(final, table.final, "left") + np.searchsorted(final, table.final, "right")
+    place = rank / len(of) - 1.0  # -1 for the smallest, 1 for the largest
+    return np.asarray(weights * table.final**recipe.importance * np.exp(recipe.extremes * np.abs(place)))
 
 
 def train_general(sets: Sequence[Sequence[Cascade]], say: Say) -> Forecaster:
