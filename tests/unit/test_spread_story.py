@@ -222,6 +222,23 @@ def test_one_author_twenty_times_is_one_voice():
     assert spread.forecast.p_viral < 0.05
 
 
+def test_voices_whose_numbers_overlap_are_told_apart():
+    """Names lie side by side, eight bytes each: one may be found across two others."""
+    voices = [1 << bit for bit in range(0, 64, 2)] + [0, 2**64 - 1, 0x0100000000000001, 0x00FF00FF00FF00FF]
+    random.Random(3).shuffle(voices)
+    story = StorySpread()
+    for again in range(3):
+        for i, voice in enumerate(voices):
+            story.observe(START + 100.0 * again + i, voice, 300, "post", None)
+    assert (story.size, story.voices) == (3 * len(voices), len(voices))
+    assert story.named == {voice: (START + i, 3, 300.0) for i, voice in enumerate(voices)}
+    for voice in voices[::2]:
+        for _ in range(3):
+            story.withdraw(START, voice, 300, "post", None)
+    assert list(story.named) == voices[1::2]
+    assert StorySpread.load(story.dump()).named == story.named
+
+
 def test_one_author_a_thousand_times_in_a_large_story_is_one_voice():
     story = burst(500, 3600.0)
     before = story.assess(START + 3600.0, ViralLine(5000.0), 0.0)

@@ -7,9 +7,11 @@ contents depend only on what was counted and on the newest time, not on the orde
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from math import inf
 from operator import neg
+from sys import byteorder
 
 NOTHING = 1e-9
 UNIT = 604_800.0 / 16_384
@@ -29,6 +31,22 @@ NEVER = -(1 << 62)
 """A number before all others."""
 
 
+FARTHEST = 1 << 52
+"""Numbers beyond this, some billion years away, count as this."""
+
+
+def place(numbers: bytearray, number: bytes) -> int:
+    """Return where among `numbers`, eight bytes each, the latest that is `number` stands; -1 if it is none of them.
+
+    >>> place(bytearray(range(16)), bytes(range(8, 16))), place(bytearray(range(16)), bytes(range(4, 12)))
+    (1, -1)
+    """
+    at = numbers.rfind(number)
+    while at > 0 and at & 7:  # across two of them
+        at = numbers.rfind(number, 0, at + 7)
+    return at >> 3
+
+
 def _due(key: int) -> int:
     """Return the newest number at which a bucket is joined with its neighbour; the coarsest never is."""
     level = key & _LEVEL
@@ -46,39 +64,56 @@ class Growth:
     (True, True, 5)
     """
 
-    __slots__ = ("_due", "cells", "newest")
+    __slots__ = ("_due", "_dues", "_keys", "_weights", "newest")
 
     def __init__(self) -> None:
         self.restore({}, NEVER)
 
+    @property
+    def cells(self) -> dict[int, float]:
+        """Voices by key of every bucket."""
+        return dict(self.pairs())
+
+    def pairs(self) -> list[tuple[int, float]]:
+        """Return key and voices of every bucket."""
+        return list(zip(array("q", bytes(self._keys)).tolist(), self._weights.tolist(), strict=True))
+
     def restore(self, cells: dict[int, float], newest: int) -> None:
         """Hold `cells`, as they stood at `newest`."""
-        self.cells = cells
+        self._keep(cells)
         self.newest = newest
         """The newest number on the finest grid."""
         self._due = NEVER
         """At which newest number a bucket has to be joined at the earliest."""
 
+    def _keep(self, cells: dict[int, float]) -> None:
+        self._keys = bytearray(array("q", cells))
+        """The buckets' keys, eight bytes each."""
+        self._weights = array("d", cells.values())
+        """Their voices."""
+        self._dues = array("q", map(_due, cells))
+        """At which newest number each is joined."""
+
     def add(self, t: float, weight: float) -> None:
         """Count `weight` voices at time `t`; negative to take them back."""
-        at = int(t // UNIT)
+        at = _number(t)
         if at > self.newest:
             self._pass(at)
         level = self._level(at)
         key = (at >> level) << 5 | level
-        held = self.cells.get(key)
-        if held is None:
+        raw = key.to_bytes(8, byteorder, signed=True)
+        found = place(self._keys, raw)
+        if found < 0:
             if abs(weight) >= NOTHING:
-                self.cells[key] = weight
-                self._due = min(self._due, _due(key))
-        elif abs(held + weight) < NOTHING:
-            del self.cells[key]
+                self._due = min(self._due, self._open(key, raw, weight))
+        elif abs(self._weights[found] + weight) < NOTHING:
+            self._drop(found)
         else:
-            self.cells[key] = held + weight
+            self._weights[found] += weight
 
     def touch(self, t: float) -> None:
         """Let time pass until `t`."""
-        at = int(t // UNIT)
+        at = _number(t)
         if at > self.newest:
             self._pass(at)
 
@@ -119,7 +154,7 @@ class Growth:
 
     def scale(self, by: float) -> None:
         """Multiply all counts."""
-        self.cells = {key: weight * by for key, weight in self.cells.items()}
+        self._weights = array("d", [weight * by for weight in self._weights])
 
     def _level(self, at: int) -> int:
         """The level that keeps number `at` of the finest grid.
@@ -131,18 +166,44 @@ class Growth:
             level += 1
         return level
 
+    def _open(self, key: int, raw: bytes, weight: float) -> int:
+        """Keep a bucket more; return when it is due."""
+        due = _due(key)
+        self._keys += raw
+        self._weights.append(weight)
+        self._dues.append(due)
+        return due
+
+    def _drop(self, found: int) -> float:
+        """Keep a bucket no longer; return what it held."""
+        del self._keys[8 * found : 8 * found + 8], self._dues[found]
+        return self._weights.pop(found)
+
     def _join(self) -> None:
         """Raise buckets that have become old to their level."""
         newest = self.newest
-        for key in [key for key in self.cells if _due(key) <= newest]:
-            self._raise(key, self.cells.pop(key))
-        self._due = min(map(_due, self.cells), default=NEVER)
+        old = [found for found, due in enumerate(self._dues) if due <= newest]
+        for gone, found in enumerate(old):  # those raised go to the end, and are not due
+            at = found - gone
+            key = int.from_bytes(self._keys[8 * at : 8 * at + 8], byteorder, signed=True)
+            self._raise(key, self._drop(at))
+        self._due = min(self._dues, default=NEVER)
 
     def _raise(self, key: int, weight: float) -> None:
         level, at = key & _LEVEL, key >> 5
         up = max(level, self._level(at << level))
         to = (at >> (up - level)) << 5 | up
-        self.cells[to] = self.cells.get(to, 0.0) + weight
+        raw = to.to_bytes(8, byteorder, signed=True)
+        found = place(self._keys, raw)
+        if found < 0:
+            self._open(to, raw, weight)
+        else:
+            self._weights[found] += weight
+
+
+def _number(t: float) -> int:
+    """The number of the finest bucket at `t`."""
+    return int(min(max(t // UNIT, -FARTHEST), FARTHEST))
 
 
 def arrived(ages: list[float], voices: list[float], age: float, before: list[float] | None = None) -> float:
