@@ -6,7 +6,7 @@ import random
 import zlib
 from base64 import b64decode
 from itertools import pairwise
-from math import cos, pi
+from math import cos, log2, pi
 
 import pytest
 from hypothesis import given, settings
@@ -87,6 +87,32 @@ def test_a_burst_on_top_of_a_theme_is():
     assert whole.forecast.p_viral > 0.8
     assert whole.usual == pytest.approx(quiet.usual, rel=0.1)  # a burst is not usual at once
     assert whole.per_hour > 20 * whole.expected_per_hour
+
+
+def test_what_was_spoken_of_when_listening_began_may_be_a_theme():
+    steady = [900.0 * i for i in range(44)]  # four people an hour for eleven hours, from the first minute on
+    story, now, line = story_of(steady), START + 11 * HOUR, ViralLine(80.0)
+    unknown, known = story.assess(now, line), story.assess(now, line, heard_since=START)
+    assert unknown.usual == 0.0
+    assert unknown.forecast.p_viral >= 0.25
+    assert known.forecast.p_viral < 0.1
+    assert known.expected_per_hour == pytest.approx(4.0, rel=0.3)
+    # The same people a day into the stream are a story of that day.
+    assert story.assess(now, line, heard_since=START - DAY) == unknown
+
+
+@pytest.mark.parametrize(("doubles_in", "later"), [(1.0, 2), (1.5, 25)])
+def test_a_storm_that_began_as_listening_did_is_told_while_it_grows(doubles_in, later):
+    times = [doubles_in * HOUR * log2(1.0 + i / 4.0) for i in range(200)]
+
+    def told(heard_since):
+        for n in range(8, 200):
+            spread = story_of(times[:n]).assess(START + times[n - 1], ViralLine(200.0), heard_since=heard_since)
+            if spread.forecast.p_viral >= 0.25:
+                return n
+        return 200
+
+    assert told(START) <= told(None) + later < 120
 
 
 @settings(deadline=None, max_examples=40)

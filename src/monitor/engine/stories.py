@@ -96,7 +96,10 @@ class StoryJudge:
     def _view(self, story: str, spread: StorySpread) -> StoryView:
         entry = self._state.grouper.story(story)
         brand = entry.brand() or self._state.name
-        figures = spread.assess(self._state.clock - self._state.settings.grace_s, self._line(brand))
+        root = self._state.brands.get(self._state.name)
+        heard_since = root.tide.start if root is not None else None
+        now = self._state.clock - self._state.settings.grace_s
+        figures = spread.assess(now, self._line(brand), heard_since=heard_since)
         return story_view(entry, brand, figures, self._brands_hit(entry))
 
     def _brands_hit(self, story: Story) -> int:

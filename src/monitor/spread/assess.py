@@ -9,7 +9,7 @@ from monitor.spread.kernel import SCALES
 from monitor.spread.signs import Signs, signs
 from monitor.spread.story import KINDS, StoryState
 from monitor.spread.types import Spread, ViralLine
-from monitor.spread.usual import HOUR, RECENT, usual_per_hour
+from monitor.spread.usual import HOUR, ONSET, teaches_from, usual_per_hour
 
 YOUNGEST = 60.0
 """A younger story (seconds) is forecast as if nothing more had come until then: no forecaster saw one that young."""
@@ -62,7 +62,12 @@ class StorySpread(StoryState):
     __slots__ = ()
 
     def assess(
-        self, now: float, line: ViralLine, background_per_hour: float = 0.0, forecaster: Forecaster | None = None
+        self,
+        now: float,
+        line: ViralLine,
+        background_per_hour: float = 0.0,
+        forecaster: Forecaster | None = None,
+        heard_since: float | None = None,
     ) -> Spread:
         """Say where the story stands at `now`, and how far it will go.
 
@@ -73,11 +78,13 @@ class StorySpread(StoryState):
                 has usually brought itself (`monitor.spread.usual`) counts where that is more, and the people it
                 usually brings are not held against the line.
             forecaster: in the place of the packaged one.
+            heard_since: when the first was heard of its umbrella. What was spoken of then may have been for weeks: its
+                usual rate is believed sooner.
         """
         seen = signs(self, now)
         background = max(0.0, background_per_hour)
         excess = 1.0 - min(background / seen.per_hour, 1.0) if seen.per_hour > 0.0 else 1.0
-        hourly, usual = self._usual(seen, now)
+        hourly, usual = self._usual(seen, now, heard_since)
         if hourly > 0.0:
             excess = min(excess, _beyond(seen, hourly))
         grown = seen if seen.age >= YOUNGEST else signs(self, self.first + YOUNGEST)
@@ -112,11 +119,12 @@ class StorySpread(StoryState):
         story._restore(raw)
         return story
 
-    def _usual(self, seen: Signs, now: float) -> tuple[float, float]:
+    def _usual(self, seen: Signs, now: float, heard_since: float | None) -> tuple[float, float]:
         """What the story usually brings: voices an hour, and voices by now."""
-        if seen.age <= RECENT:
+        onset = heard_since is not None and self.first <= heard_since + ONSET
+        if seen.age <= teaches_from(onset=onset):
             return 0.0, 0.0
-        hourly = usual_per_hour(*self.growth.curve(max(now, self.ref)))
+        hourly = usual_per_hour(*self.growth.curve(max(now, self.ref)), onset=onset)
         return hourly, min(hourly * seen.age / HOUR, seen.voices)
 
     def _drivers(self, seen: Signs) -> tuple[tuple[str, float], ...]:

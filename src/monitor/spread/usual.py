@@ -17,6 +17,15 @@ RECENT = 12.0 * HOUR
 BELIEF = 12.0 * HOUR
 """Seconds of a past that is believed by half."""
 
+ONSET = 3_600.0
+"""Seconds from the first that was heard of an umbrella: what is spoken of by then may have been for weeks."""
+
+ONSET_RECENT = 4.0 * HOUR
+"""Of such a story only so much teaches nothing."""
+
+ONSET_BELIEF = 2.0 * HOUR
+"""And of its past so much is believed by half: it is likelier a theme than a story that began as we did."""
+
 CLIP = 2.0
 """A stretch of the past counts at most as this many standard deviations above the mean."""
 
@@ -24,8 +33,15 @@ ROUNDS = 4
 """How often the past is clipped around its mean: a storm has to go before the mean is the usual's."""
 
 
-def usual_per_hour(ages: list[float], voices: list[float]) -> float:
+def teaches_from(*, onset: bool) -> float:
+    """Return the seconds up to now that teach nothing of a story; `onset`: it was there when listening began."""
+    return ONSET_RECENT if onset else RECENT
+
+
+def usual_per_hour(ages: list[float], voices: list[float], *, onset: bool = False) -> float:
     """Return how many new voices an hour a story usually brings, from its growth curve (`Growth.curve`).
+
+    `onset`: it was there when listening began.
 
     A voice an hour for five days; the same with two hundred more in an hour of the second day; a story of six hours.
 
@@ -40,21 +56,22 @@ def usual_per_hour(ages: list[float], voices: list[float]) -> float:
     >>> [round(usual_per_hour(*growth.curve(3600.0 * 120)), 1) for growth in (theme, storm, young)]
     [1.0, 2.1, 0.0]
     """
-    past = ages[0] - RECENT if ages else 0.0
+    recent, belief = teaches_from(onset=onset), ONSET_BELIEF if onset else BELIEF
+    past = ages[0] - recent if ages else 0.0
     if past <= 0.0:
         return 0.0
     spans = []
     for i in range(0, len(ages), 2):
         begins, ends, came = ages[i], ages[i + 1], voices[i + 1] - voices[i]
-        if begins <= RECENT:
+        if begins <= recent:
             break
-        seen = (begins - RECENT) / (begins - ends) if ends < RECENT else 1.0
-        spans.append((begins - max(ends, RECENT), came * seen))
+        seen = (begins - recent) / (begins - ends) if ends < recent else 1.0
+        spans.append((begins - max(ends, recent), came * seen))
     total = sum(came for _, came in spans)
     for _ in range(ROUNDS):
         rate = total / past
         total = sum(min(came, _most(rate * width)) for width, came in spans)
-    return total * past / (past * past + BELIEF * BELIEF) * HOUR
+    return total * past / (past * past + belief * belief) * HOUR
 
 
 def _most(expected: float) -> float:
