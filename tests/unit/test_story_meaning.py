@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from itertools import count
+from math import sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.mention.model import Author
 from monitor.sentiment.reading import Origin, Reading, ReadMention
 from monitor.story import Grouper, StorySettings
 from monitor.story.blob import MOST_BYTES
+from monitor.story.meaning import _line
 from monitor.story.settings import MeaningSettings
 
 WIDTH = 384
@@ -50,8 +54,8 @@ def grouper() -> Grouper:
 
 
 def place(grouper: Grouper, centre: np.ndarray, **given):
-    word = f"word{next(NUMBERS)}"
-    return grouper.place(mention(f"{word} said otherwise", near(centre), **given))
+    words = " ".join(f"word{next(NUMBERS)}" for _ in range(3))
+    return grouper.place(mention(words, near(centre), **given))
 
 
 def test_other_words_of_the_same_meaning_join(grouper):
@@ -183,6 +187,42 @@ def test_a_withdrawn_mention_leaves_the_mean(grouper):
     grouper.withdraw(placed.story, placed.share, gone)
     assert grouper.story(first.story).size == 1
     assert place(grouper, topic(1)).story == first.story
+
+
+def test_copies_and_reposts_leave_the_mean_as_it_is(grouper):
+    text = "the front desk lost our booking twice and nobody there helped us at all"
+    first = grouper.place(mention(text, near(topic(1)), id="origin"))
+    before = grouper._meaning.export(first.story)
+    copies = [mention(text, near(topic(1), 3.0)) for _ in range(30)]
+    copies += [mention("look at this", near(topic(2)), kind="repost") for _ in range(30)]
+    placed = [grouper.place(copy, related=first.story if copy.kind == "repost" else None) for copy in copies]
+    assert {p.story for p in placed} == {first.story}
+    assert {p.share.copied for p in placed} == {True}
+    assert grouper._meaning.export(first.story) == before
+    for copy, p in zip(copies, placed, strict=True):
+        grouper.withdraw(p.story, p.share, copy)
+    assert grouper._meaning.export(first.story) == before
+    assert grouper.story(first.story).size == 1
+
+
+@given(weight=st.floats(0.3, 500.0), tight=st.floats(0.3, 1.0), kin=st.floats(0.1, 0.9))
+def test_the_likelihood_ratio_of_a_mention_rises_with_its_cosine(weight, tight, kin):
+    slope, offset = _line(weight, (weight * tight) ** 2, kin)
+    assert slope > 0.0
+    assert np.isfinite(offset)
+
+
+@given(n=st.floats(1.0, 200.0))
+def test_the_better_a_story_is_known_the_more_is_asked_of_a_mention(n):
+    """Texts of a story have the cosine .4 with each other: its sum's length follows from how many they are."""
+
+    def ratio(weight: float, cosine: float) -> float:
+        square = weight + weight * (weight - 1.0) * 0.4
+        slope, offset = _line(weight, square, 0.4)
+        return slope * sqrt(square) * cosine + offset
+
+    assert ratio(2.0 * n, 0.2) < ratio(n, 0.2)
+    assert ratio(2.0 * n, 0.9) > ratio(n, 0.9)
 
 
 def test_rows_are_bounded_and_real_stories_stay():

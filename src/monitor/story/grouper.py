@@ -105,7 +105,8 @@ class Grouper:
             if not found:
                 found += self._by_name(text, m)
         returned = self._returned(sketch, text, m) if not found and not share.own else None
-        raw, x = self._embedded(m, text)
+        copied = self._says_nothing_new(m, found)
+        raw, x = (None, None) if copied else self._embedded(m, text)
         if x is not None and not found and returned is None:
             alike = self._meaning.find(x, text.content, lambda story: self._same_brand(m, story))
             found = [(alike[0].id, "meaning", alike[1])] if alike else []
@@ -113,13 +114,16 @@ class Grouper:
         if share.complaint is None and share.negative is None and not share.own and not text.words:
             origin = next((known[1] for key in above if (known := self._keys.get(key))), None)
             share = borrow(share, origin, story)
-        if how == "duplicate" and is_suspect(m, text, self.settings):
-            share = replace(share, suspect=True)
+        suspect = how == "duplicate" and is_suspect(m, text, self.settings)
+        if suspect or copied:
+            share = replace(share, suspect=suspect, copied=copied)
         self._count_in(story, m, text=text, share=share, sketch=sketch, above=above, how=how)
         if raw is not None and x is not None:
             self._meaning.learn(story, raw, x, m.brands, self._weight(how))
             story, more = self._grown(story, x)
             merges += more
+        elif copied:
+            self._meaning.repeat(story)
         return Placement(story.id, how, merges, share, score)
 
     def _embedded(self, m: ReadMention, text: Text) -> tuple[Vector | None, Vector | None]:
@@ -128,6 +132,13 @@ class Grouper:
             return None, None
         raw = self._meaning.read(m.reading.model, m.reading.vector)
         return raw, None if raw is None else self._meaning.direction(raw, m.brands)
+
+    def _says_nothing_new(self, m: ReadMention, found: list[Found]) -> bool:
+        """Whether it only says again what its story says, so that what that is about stays as it is."""
+        if not found:
+            return False
+        _, how, score = found[0]
+        return m.kind == "repost" or (how == "duplicate" and score >= self.settings.copy)
 
     def _weight(self, how: How) -> float:
         return self.settings.thread_weight if how == "thread" else 1.0
@@ -305,8 +316,10 @@ class Grouper:
         story = self.story(story_id)
         text = take_apart(m.text) if m else None
         story.remove(share, text)
-        if m is not None and text is not None and (raw := self._embedded(m, text)[0]) is not None:
-            self._meaning.withdraw(story, raw, m.brands, 1.0)
+        if m is not None and text is not None and not share.copied:
+            raw = self._embedded(m, text)[0]
+            if raw is not None:
+                self._meaning.withdraw(story, raw, m.brands, 1.0)
         self._evidence.forget_text(story, share.key)
         self._keys.pop(share.key)
         if story.size + story.own_replies <= 0:

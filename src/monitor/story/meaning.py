@@ -1,15 +1,19 @@
 """Grouping by meaning: the reading's embedding and rare words, held against the live stories.
 
-A story is the mean of its mentions' embeddings (a leader, as in Hartigan, "Clustering Algorithms", 1975, ch. 3) and the
+A story is the sum of its mentions' embeddings (a leader, as in Hartigan, "Clustering Algorithms", 1975, ch. 3) and the
 counts of its words. What a plain leader lacks, and why it needs another threshold for every stream, is made up for by:
 
+- **likelihood, not cosine**: how much likelier a mention is as one of the story's than as one of another, were stories
+  spread about the stream's mean and mentions about their stories as normal distributions (probabilistic linear
+  discriminant analysis: Ioffe 2006; Prince and Elder 2007). The mean of two texts is a poor guess of what a story is
+  about, that of fifty a good one: the ratio asks of both what is fair, a cosine does not;
 - **centring**: the stream's own running mean is taken off every embedding first (Mu and Viswanath, "All-but-the-top",
   2018), so that questions to one bank, all alike, are as far apart as headlines about anything;
 - **rare words**: the cosine of the words weighted by inverse document frequency is added;
 - **activity**: a story's share of the last mentions is its prior. What everybody speaks of right now takes in looser
   words; what nobody mentions has to be matched more closely. This is the threshold that adapts by itself;
-- **merging**: after every mention the story it went to is held against the others, a fragment (few mentions) more
-  leniently, so that it is taken in before it grows to be paged by itself.
+- **merging**: after every mention the story it went to is held against the others by the same ratio, so that a
+  fragment is taken in before it grows to be paged by itself.
 
 At most `MeaningSettings.rows` stories are held, the single mentions that waited longest leaving first: the cost of a
 mention does not grow beyond that, and each row is 2 x 384 floats.
@@ -78,7 +82,8 @@ class Meaning:
         self._short = np.zeros((size, SHORT), np.float32)
         drawn = np.random.default_rng(0).standard_normal((width, SHORT)) / sqrt(SHORT)
         self._shorten = drawn.astype(np.float32)
-        self._inverse = np.zeros(size, np.float32)
+        self._slope = np.zeros(size, np.float32)
+        self._offset = np.zeros(size, np.float32)
         # One number a row, side by side in memory: those of the nearest are looked up for every mention.
         self._tight = array("d")
         self._weight = array("d")
@@ -134,20 +139,14 @@ class Meaning:
         most, lift = settings.words, settings.active_most
         active, weight, least, usual = self._active, settings.active, settings.least_share, settings.usual_share
         recent = max(self._total, self._scale * settings.active_prior)
-        quiet = (usual - least) * recent * ROUNDING
-        said, stories = squares.keys(), self._stories
-        for cosine, row in self._nearest(x):
-            if cosine + (most + lift) < best:
+        said, stories, negative = squares.keys(), self._stories, settings.active_negative
+        for likelihood, row in self._nearest(x):
+            if likelihood < settings.join_least or likelihood + (most + lift) < best:
                 break
-            # Most of them fall by the most that they could come to, before a logarithm or a word is looked at.
-            wordless = cosine + lift if active[row] > quiet else cosine
-            if wordless + most < best:
-                continue
-            if wordless < best and said.isdisjoint(stories[row].words.keys()):
-                continue
             bonus = weight * log((active[row] / recent + least) / usual)
-            score = cosine + (settings.active_negative * bonus if bonus <= 0 else self._lifted(bonus, row))
-            if score + most < best:
+            score = likelihood + (negative * bonus if bonus <= 0 else self._lifted(bonus, row))
+            # To look up the words of many stories takes longest: few are left that could win by them.
+            if score + most < best or (score < best and said.isdisjoint(stories[row].words.keys())):
                 continue
             score += most * self._alike(squares, norm, row)
             if score >= best and (score > best or best_row < 0) and allowed(stories[row]):
@@ -155,21 +154,23 @@ class Meaning:
         return (stories[best_row], best) if best_row >= 0 else None
 
     def _nearest(self, x: Vector) -> list[tuple[float, int]]:
-        """Return (cosine, row) of the nearest stories, best first. The last answer is kept for `near`."""
+        """Return (log-likelihood ratio, row) of the likeliest stories, best first. The rows are kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
         if n > DIRECT:
-            rows = self._promising(self._short[:n].dot(x.dot(self._shorten)), 2 * k)
-            cosines = self._sum.take(rows, axis=0).dot(x)
-            cosines *= self._inverse.take(rows)
-            order = _largest(cosines, k)
+            rows = self._promising(self._short[:n].dot(x.dot(self._shorten)) + self._offset[:n], 2 * k)
+            ratios = self._sum.take(rows, axis=0).dot(x)
+            ratios *= self._slope.take(rows)
+            ratios += self._offset.take(rows)
+            order = _largest(ratios, k)
             found = rows.take(order).tolist()
         else:
-            cosines = self._sum[:n].dot(x)
-            cosines *= self._inverse[:n]
-            order = _largest(cosines, k)
+            ratios = self._sum[:n].dot(x)
+            ratios *= self._slope[:n]
+            ratios += self._offset[:n]
+            order = _largest(ratios, k)
             found = order.tolist()
         self._last = (x, found)
-        return list(zip(cosines.take(order).tolist(), found, strict=True))
+        return list(zip(ratios.take(order).tolist(), found, strict=True))
 
     def _promising(self, rough: Vector, k: int) -> NDArray[np.intp]:
         """Return the rows of the `k` largest, in order of row. What was far from enough of late is not sorted."""
@@ -220,27 +221,39 @@ class Meaning:
         others = self._neighbours(row)
         if not others:
             return None
-        mine = self._sum[row] * self._inverse[row]
-        rows = np.array(others)
-        cosines = self._sum.take(rows, axis=0).dot(mine)
-        cosines *= self._inverse.take(rows)
+        products = self._sum.take(np.array(others), axis=0).dot(self._sum[row])
         norm = self._word_norm[row]
         squares: dict[str, float] | None = None
-        best, best_row = -1.0, -1
-        for cosine, other in zip(cosines.tolist(), others, strict=True):
-            if cosine < settings.merge_cosine:
-                continue
-            needed = settings.merge - (settings.fragment if self._small(row, other) else 0.0)
-            if cosine + settings.merge_words < max(needed, best):
+        best, best_row = settings.merge, -1
+        for product, other in zip(products.tolist(), others, strict=True):
+            likelihood = self._same(row, other, product)
+            if likelihood < settings.merge_least or likelihood + settings.merge_words < best:
                 continue
             if squares is None:
                 rarities = self._lexicon.rarities(story.words)
                 weighted = map(mul, story.words.values(), map(mul, rarities, rarities))
                 squares = dict(zip(story.words, weighted, strict=True))
-            score = cosine + settings.merge_words * self._alike(squares, norm, other)
-            if score >= needed and score > best and allowed(self._stories[other]):
+            score = likelihood + settings.merge_words * self._alike(squares, norm, other)
+            if score >= best and (score > best or best_row < 0) and allowed(self._stories[other]):
                 best, best_row = score, other
         return (self._stories[best_row], best) if best_row >= 0 else None
+
+    def _same(self, one: int, two: int, product: float) -> float:
+        """Return how much likelier two stories' means are if they are about one matter than about two.
+
+        The log-likelihood ratio a dimension; `product` is the inner product of their sums. A story is not taken to be
+        known better than `merge_known` mentions would tell: it has sides, and it drifts.
+        """
+        kin, known = self._settings.kinship, self._settings.merge_known
+        weight, other = self._weight[one], self._weight[two]
+        n, other_n = weight / (1.0 + weight / known), other / (1.0 + other / known)
+        belief = kin / (n * kin + 1.0 - kin)
+        apart = kin + (1.0 - kin) / other_n
+        together = (1.0 - kin) * (belief + 1.0 / other_n)
+        length = self._tight[two] ** 2
+        expected = n * belief
+        distance = length - 2.0 * expected * product / (weight * other) + (expected * self._tight[one]) ** 2
+        return 0.5 * (log(apart / together) + length / apart - distance / together)
 
     def _neighbours(self, row: int) -> list[int]:
         """Return the rows nearest to the mention that was looked for last, without `row` and single mentions."""
@@ -253,17 +266,24 @@ class Meaning:
                     break
         return found
 
-    def _small(self, one: int, two: int) -> bool:
-        return min(self._count[one], self._count[two]) <= self._settings.fragment_size
+    def repeat(self, story: Story) -> None:
+        """Count a mention that repeats what the story says: it is spoken of, and its mean stays."""
+        self._speak()
+        row = self._row.get(story.id)
+        if row is not None:
+            self._active[row] += self._scale
 
-    def learn(self, story: Story, raw: Vector, x: Vector, brands: tuple[str, ...], weight: float) -> None:
-        """Move a story's mean towards a mention that joined it, and its brand's background too."""
+    def _speak(self) -> None:
         self._scale *= self._grow
         if self._scale > SCALE_MOST:
             self._active = array("d", [active / self._scale for active in self._active])
             self._total /= self._scale
             self._scale = 1.0
         self._total += self._scale
+
+    def learn(self, story: Story, raw: Vector, x: Vector, brands: tuple[str, ...], weight: float) -> None:
+        """Move a story's mean towards a mention that joined it, and its brand's background too."""
+        self._speak()
         row = self._row.get(story.id)
         if row is None:
             row = self._open(story)
@@ -280,10 +300,12 @@ class Meaning:
         self._clock += 1
         self._touched[row] = self._clock
         mine = self._sum[row]
-        length = max(LEAST_LENGTH, sqrt(mine.dot(mine)))
-        self._short[row] = mine.dot(self._shorten) / length
-        self._inverse[row] = 1.0 / length
-        self._tight[row] = length / max(LEAST_LENGTH, self._weight[row])
+        square = float(mine.dot(mine))
+        weight = self._weight[row] = max(LEAST_WEIGHT, self._weight[row])
+        slope, self._offset[row] = _line(weight, square, self._settings.kinship)
+        self._slope[row] = slope
+        self._short[row] = mine.dot(self._shorten) * slope
+        self._tight[row] = sqrt(square) / weight
         count = self._count[row]
         if count > 1:
             self._singles.pop(self._stories[row].id, None)
@@ -297,8 +319,8 @@ class Meaning:
                 oldest = self._stories[min(range(len(self._stories)), key=self._touched.__getitem__)].id
             self.drop(oldest)
         row = len(self._stories)
-        if row >= len(self._inverse):
-            self._sum, self._raw, self._short, self._inverse = (
+        if row >= len(self._slope):
+            self._sum, self._raw, self._short, self._slope, self._offset = (
                 np.concatenate([rows, np.zeros_like(rows)]) for rows in self._arrays()
             )
         for rows in self._arrays():
@@ -315,7 +337,7 @@ class Meaning:
         return row
 
     def _arrays(self) -> tuple[Vector, ...]:
-        return self._sum, self._raw, self._short, self._inverse
+        return self._sum, self._raw, self._short, self._slope, self._offset
 
     def merge(self, src: Story, into: Story) -> None:
         """Let `into` have what `src` had; `into` already holds the words of both."""
@@ -414,13 +436,29 @@ def _largest(values: Vector, k: int) -> NDArray[np.intp]:
     return places[:k]
 
 
-ROUNDING = 1.0 - 1e-9
-"""A story spoken of less than usual by a part in a thousand million may come out as one spoken of more."""
+def _line(weight: float, square: float, kin: float) -> tuple[float, float]:
+    """Return (slope, offset): a mention's log-likelihood ratio a dimension is slope * (its embedding . sum) + offset.
+
+    A story of `weight` mentions whose sum has the squared length `square` is believed to lie at `belief` times its sum,
+    and a mention of it about there with the variance `together`; one of another about the origin, with variance 1.
+
+    >>> slope, offset = _line(1.0, 1.0, 0.4)
+    >>> round(slope * 1.0 + offset, 2), round(slope * 0.5 + offset, 2), round(offset, 2)
+    (0.37, 0.13, -0.1)
+    """
+    belief = kin / (weight * kin + 1.0 - kin)
+    together = (1.0 - kin) * (1.0 + belief)
+    offset = 0.5 * (1.0 - log(together) - (1.0 + square * belief * belief) / together)
+    return belief / together, offset
+
+
+LEAST_WEIGHT = 1e-3
+"""A story whose mentions were withdrawn is never known by less."""
 SORTED = 4
 """Up to so many times as many as are wanted, sorting all of them is as quick as picking first."""
 LATELY = 0.1
 MARGIN = 0.05
-"""Rough cosines so far below the least that were looked at for the last ten mentions or so are passed over first: of
+"""Rough ratios so far below the least that were looked at for the last ten mentions or so are passed over first: of
 2,000 stories some 150 are left, and for 3 mentions in 1,000 too few (by the last mention alone and .03: for 143)."""
 DIRECT = 512
 """From so many stories on the nearest are first sought among vectors of `SHORT` numbers, drawn by a random projection

@@ -14,7 +14,7 @@ class BackgroundSettings(Struct, frozen=True, kw_only=True):
     - `memory`: from so many mentions on the older ones count half.
     """
 
-    prior: float = 150.0
+    prior: float = 100.0
     brand_prior: float = 100.0
     memory: float = 20_000.0
 
@@ -22,9 +22,12 @@ class BackgroundSettings(Struct, frozen=True, kw_only=True):
 class MeaningSettings(Struct, frozen=True, kw_only=True):
     """One setting for all streams, chosen on the public part of six labelled ones (docs/stories.md).
 
-    - `join`, `merge`: scores from which a mention joins and a story is merged; `fragment` is taken off `merge` where
-      one of the two has at most `fragment_size` mentions.
-    - `words`, `merge_words`: weight of the words' cosine; below `merge_cosine` words alone merge nothing.
+    - `join`, `merge`: scores (log-likelihood ratio a dimension, words, activity) from which a mention joins and a story
+      is merged.
+    - `kinship`: the part of an embedding's variance that the mentions of a story share, the mean cosine of two of them.
+    - `merge_known`: for merging no story counts as known better than by so many mentions.
+    - `join_least`, `merge_least`: ratios below which words and activity bring nothing together.
+    - `words`, `merge_words`: weight of the words' cosine.
     - `active`: weight of log(share of the last mentions / `usual_share`), at most `active_most`, times
       `active_negative` where it is negative; `active_halflife` is in mentions.
     - `loose`, `tight`: a story whose mean has at most the first length gets no bonus for being spoken of, one from the
@@ -33,24 +36,25 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
     - `switch`: so many mentions in a row read by another model make its space the one that counts.
     """
 
-    join: float = 0.46
-    merge: float = 0.75
-    fragment: float = 0.15
-    fragment_size: int = 4
-    words: float = 0.6
-    merge_words: float = 0.5
-    merge_cosine: float = 0.25
+    join: float = 0.11
+    merge: float = 0.3
+    kinship: float = 0.38
+    merge_known: float = 8.0
+    join_least: float = -0.15
+    merge_least: float = -0.2
+    words: float = 0.5
+    merge_words: float = 0.9
     active: float = 0.15
     active_most: float = 0.2
-    active_negative: float = 0.5
-    active_halflife: float = 60.0
-    loose: float = 0.48
-    tight: float = 0.6
+    active_negative: float = 0.75
+    active_halflife: float = 30.0
+    loose: float = 0.4
+    tight: float = 0.5
     active_prior: float = 30.0
     usual_share: float = 0.05
     least_share: float = 0.01
-    candidates: int = 32
-    neighbours: int = 16
+    candidates: int = 24
+    neighbours: int = 8
     rows: int = 4096
     switch: int = 50
     background: BackgroundSettings = BackgroundSettings()

@@ -31,7 +31,8 @@ class Share(Struct, frozen=True, array_like=True):
 
     `complaint`, `negative` and `positive` are probabilities; they are None when the text could not be read. A repost
     without text of its own has those of what it reposts. `suspect`: a copy of others' words by a young or small
-    account. `print` is a 63-bit fingerprint of the text.
+    account. `print` is a 63-bit fingerprint of the text. `copied`: it only repeats what its story says, and
+    counts for nothing in the mean of its embeddings.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Share(Struct, frozen=True, array_like=True):
     promo: bool = False
     suspect: bool = False
     print: int = 0
+    copied: bool = False
 
 
 class Merge(Struct, frozen=True, array_like=True):
