@@ -35,9 +35,9 @@ class _Blob(msgspec.Struct, array_like=True, frozen=True):
     causes: dict[str, int]
     words: dict[str, int]
     exemplars: list[tuple[str, str, float, int, bool]]
-    links: list[str]
-    tags: list[str]
-    absorbed: list[str]
+    links: tuple[str, ...]
+    tags: tuple[str, ...]
+    absorbed: tuple[str, ...]
     sayings: tuple[Saying | None, Saying | None, Saying | None]
     returned_after_s: float | None = None
     mean: Mean | None = None

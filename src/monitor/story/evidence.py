@@ -76,14 +76,14 @@ class Evidence:
 
     def keep_names(self, story: Story, text: Text, url: str | None) -> None:
         """Let the text's links and tags lead to the story, unless they lead to another already."""
-        for names, kept, index in (
-            ((*text.links, url) if url else text.links, story.links, self._links),
-            (text.tags, story.tags, self._tags),
-        ):
-            for name in names:
-                if len(kept) < MOST_LINKS and index.get(name) is None:
-                    index.put(name, story.id)
-                    kept.append(name)
+        for name in (*text.links, url) if url else text.links:
+            if len(story.links) < MOST_LINKS and self._links.get(name) is None:
+                self._links.put(name, story.id)
+                story.links = (*story.links, name)
+        for name in text.tags:
+            if len(story.tags) < MOST_LINKS and self._tags.get(name) is None:
+                self._tags.put(name, story.id)
+                story.tags = (*story.tags, name)
 
     def adopt(self, story: Story) -> None:
         """Index all that a restored story holds."""
@@ -102,13 +102,8 @@ class Evidence:
         for exemplar in everything[MOST_EXEMPLARS:]:
             self._drop_text(exemplar)
         into.exemplars = everything[:MOST_EXEMPLARS]
-        for names, kept, index in ((src.links, into.links, self._links), (src.tags, into.tags, self._tags)):
-            for name in names:
-                if len(kept) < MOST_LINKS:
-                    index.put(name, into.id)
-                    kept.append(name)
-                else:
-                    index.pop(name)
+        into.links = _handed(src.links, into, into.links, self._links)
+        into.tags = _handed(src.tags, into, into.tags, self._tags)
 
     def forget(self, story: Story) -> None:
         """Drop all that led to a story."""
@@ -118,3 +113,13 @@ class Evidence:
             for name in names:
                 if index.get(name) == story.id:
                     index.pop(name)
+
+
+def _handed(names: tuple[str, ...], into: Story, kept: tuple[str, ...], index: Recent[str]) -> tuple[str, ...]:
+    """Let `names` lead to `into` as far as there is room beside those kept; return all that it has then."""
+    room = max(0, MOST_LINKS - len(kept))
+    for name in names[:room]:
+        index.put(name, into.id)
+    for name in names[room:]:
+        index.pop(name)
+    return (*kept, *names[:room])

@@ -125,9 +125,9 @@ class Story:
         self.causes: dict[str, int] = {}
         self.words: dict[str, int] = {}
         self.exemplars: list[Exemplar] = []
-        self.links: list[str] = []
-        self.tags: list[str] = []
-        self.absorbed: list[str] = []
+        self.links: tuple[str, ...] = ()  # mostly empty, which takes no memory in a tuple
+        self.tags: tuple[str, ...] = ()
+        self.absorbed: tuple[str, ...] = ()
         self.first: Saying | None = None
         self.biggest: Saying | None = None
         self.latest: Saying | None = None
@@ -235,7 +235,7 @@ class Story:
         self.first = min(first, key=lambda s: s.published_at, default=None)
         self.latest = max(latest, key=lambda s: s.published_at, default=None)
         self.biggest = max(biggest, key=lambda s: s.followers or 0, default=None)
-        self.absorbed = [*self.absorbed, *other.absorbed, other.id][-MOST_ABSORBED:]
+        self.absorbed = (*self.absorbed, *other.absorbed, other.id)[-MOST_ABSORBED:]
 
     def shares(self) -> Shares:
         """Say what the story is made of."""

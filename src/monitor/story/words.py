@@ -84,7 +84,7 @@ def _split_wide(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(max(1, len(word) - 1))]
 
 
-@lru_cache(maxsize=4096)  # what spreads is repeated word for word
+@lru_cache(maxsize=1024)  # what spreads is repeated word for word
 def take_apart(text: str) -> Text:
     """Read `text` (its first `READ_CHARS` characters) for grouping.
 
@@ -128,7 +128,7 @@ def shorten(text: str, limit: int) -> str:
     """
     flat = " ".join(text.split())
     if len(flat) <= limit:
-        return flat
+        return text if flat == text else flat  # the same text is kept but once
     cut = flat[: limit - 1]
     head, _, tail = cut.rpartition(" ")
     return (head if head and len(tail) < limit // 3 else cut).rstrip(" ,;:-") + "\u2026"
