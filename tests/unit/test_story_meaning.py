@@ -234,6 +234,16 @@ def test_rows_are_bounded_and_real_stories_stay():
     assert place(grouper, topic(1), at=400.0).story == real
 
 
+def test_a_full_grouper_of_stories_of_several_mentions_takes_new_ones():
+    grouper = Grouper("alba", StorySettings(max_stories=20))
+    for i in range(60):
+        story = place(grouper, topic(i), at=float(i)).story
+        assert story in grouper
+        assert place(grouper, topic(i), at=float(i)).story == story  # no single mention is left to go first
+    assert len(grouper) == 20
+    assert len(grouper._meaning) <= 20
+
+
 def test_the_same_order_gives_the_same_stories():
     def run() -> list[str]:
         dice = np.random.default_rng(3)

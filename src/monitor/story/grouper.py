@@ -295,7 +295,8 @@ class Grouper:
         self._stories.move_to_end(story.id)
         self._mark(story)
         if len(self._stories) > self.settings.max_stories:
-            self._close(next(iter(self._singles or self._stories)))
+            oldest = next((single for single in self._singles if single != story.id), None)
+            self._close(oldest or next(iter(self._stories)))
 
     def _mark(self, story: Story) -> None:
         """Keep the list of single mentions, which go first when there are too many stories."""
