@@ -68,12 +68,12 @@ class Background:
 
     def of(self, brands: tuple[str, ...]) -> Vector:
         """Return what texts that name `brands` (the most specific first) have in common: those of the first one."""
-        mean = self._all.sum / np.float32(self._all.weight)
+        mean = self._all.sum / self._all.weight
         kept = self._brands.get(brands[0]) if brands else None
         if kept is None:
             return mean
         prior = self._settings.brand_prior
-        blended = kept.sum + mean * np.float32(prior)
+        blended = kept.sum + mean * prior
         blended /= kept.weight + prior
         return blended
 

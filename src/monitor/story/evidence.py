@@ -31,19 +31,21 @@ class Evidence:
 
     def __init__(self) -> None:
         self._texts = Duplicates()
-        self._owner: dict[int, tuple[str, Exemplar]] = {}
+        self._kept: dict[int, Exemplar] = {}
         self._links: Recent[str] = Recent(MOST_NAMES)
         self._tags: Recent[str] = Recent(MOST_NAMES)
 
     def texts_like(self, sketch: Sketch, least: float) -> Iterator[tuple[str, Exemplar, float]]:
         """Yield (story id, exemplar, estimated Jaccard similarity), best first."""
-        return ((*self._owner[slot], score) for slot, score in self._texts.find(sketch, least))
+        for slot, score in self._texts.find(sketch, least):
+            exemplar = self._kept[slot]
+            yield exemplar.story, exemplar, score
 
     def holds_like(self, story: Story, sketch: Sketch, least: float) -> bool:
         """Return whether the story keeps a text like this one already."""
         if not story.exemplars:
             return False
-        return any(self._owner[slot][0] == story.id for slot, _ in self._texts.find(sketch, least))
+        return any(self._kept[slot].story == story.id for slot, _ in self._texts.find(sketch, least))
 
     def by_link(self, text: Text, url: str | None) -> str | None:
         """Return the story that first brought one of the text's links."""
@@ -62,11 +64,12 @@ class Evidence:
             story.exemplars.remove(weakest)
         story.exemplars.append(exemplar)
         exemplar.slot = self._texts.add(sketch)
-        self._owner[exemplar.slot] = (story.id, exemplar)
+        exemplar.story = story.id
+        self._kept[exemplar.slot] = exemplar
 
     def _drop_text(self, exemplar: Exemplar) -> None:
         self._texts.drop(exemplar.slot)
-        self._owner.pop(exemplar.slot, None)
+        self._kept.pop(exemplar.slot, None)
 
     def forget_text(self, story: Story, key: str) -> None:
         """Drop the exemplars that mention `key` gave."""
@@ -97,7 +100,7 @@ class Evidence:
     def hand_over(self, src: Story, into: Story) -> None:
         """Let all that led to `src` lead to `into`; the most repeated exemplars of both are kept."""
         for exemplar in src.exemplars:
-            self._owner[exemplar.slot] = (into.id, exemplar)
+            exemplar.story = into.id
         everything = sorted((*into.exemplars, *src.exemplars), key=lambda e: (-e.hits, e.at, e.key))
         for exemplar in everything[MOST_EXEMPLARS:]:
             self._drop_text(exemplar)

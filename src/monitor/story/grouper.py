@@ -13,7 +13,7 @@ from monitor.story.duplicates import signature
 from monitor.story.evidence import Evidence
 from monitor.story.lexicon import Lexicon
 from monitor.story.meaning import Meaning
-from monitor.story.read import borrow, is_suspect, make_share, parents
+from monitor.story.read import Known, borrow, is_suspect, known, make_share, parents
 from monitor.story.recent import Recent
 from monitor.story.story import EXEMPLAR_CHARS, WORD, Exemplar, Story
 from monitor.story.types import How, Merge, Placement, Share, StorySettings
@@ -54,7 +54,7 @@ class Grouper:
         self._stories: OrderedDict[str, Story] = OrderedDict()
         self._singles: OrderedDict[str, None] = OrderedDict()
         self._aliases: Recent[str] = Recent(2 * self.settings.max_stories)
-        self._keys: Recent[tuple[str, Share]] = Recent(self.settings.recent_keys)
+        self._keys: Recent[Known] = Recent(self.settings.recent_keys)
         self._awaited: Recent[str] = Recent(self.settings.max_pending)
         self._closed: Recent[Story] = Recent(self.settings.closed_stories)
         self._closed_texts = Evidence()
@@ -112,7 +112,7 @@ class Grouper:
             found = [(alike[0].id, "meaning", alike[1])] if alike else []
         story, how, score, merges = self._settle(found, returned, m)
         if share.complaint is None and share.negative is None and not share.own and not text.words:
-            origin = next((known[1] for key in above if (known := self._keys.get(key))), None)
+            origin = next((kept for key in above if (kept := self._keys.get(key))), None)
             share = borrow(share, origin, story)
         suspect = how == "duplicate" and is_suspect(m, text, self.settings)
         if suspect or copied:
@@ -157,8 +157,8 @@ class Grouper:
         if related is not None:
             ids[self._wake(related, m.published_at)] = None
         for parent in above:
-            if (known := self._keys.get(parent)) is not None:
-                ids[self._wake(known[0], m.published_at)] = None
+            if (kept := self._keys.get(parent)) is not None:
+                ids[self._wake(kept.story, m.published_at)] = None
             elif (waiting := self._awaited.get(parent)) is not None:
                 ids[self.resolve(waiting)] = None
         if (waiting := self._awaited.pop(key)) is not None:
@@ -276,7 +276,7 @@ class Grouper:
         how: How,
     ) -> None:
         story.add(m, text, share, self._weight(how))
-        self._keys.put(share.key, (story.id, share))
+        self._keys.put(share.key, known(share, story))
         for parent in above:
             if self._keys.get(parent) is None:
                 self._awaited.put(parent, story.id)
@@ -367,7 +367,7 @@ class Grouper:
     def restore(self, blobs: Iterable[bytes]) -> None:
         """Take stored live stories in, as after a start. Raises `StoryBlobError` for one that cannot be read."""
         for story in sorted((unpack(blob, self.lexicon) for blob in blobs), key=lambda s: (s.last_at, s.id)):
-            self.lexicon.relearn({word: n / WORD for word, n in story.words.items()}, story.size)
+            self.lexicon.relearn({word: max(1, n // WORD) for word, n in story.words.items()}, story.size)
             self._admit(story)
             self._meaning.adopt(story, story.mean)
 

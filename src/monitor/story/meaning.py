@@ -24,15 +24,16 @@ from __future__ import annotations
 from array import array
 from math import inf, log, sqrt
 from operator import mul
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from monitor.story.background import Background
+from monitor.story.shortlist import Shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -54,6 +55,15 @@ class Mean(Struct, frozen=True, array_like=True):
     count: int
 
 
+class _Looked(NamedTuple):
+    """What was looked for last: the direction, its short form, the rows found."""
+
+    x: Vector | None = None
+    short: Vector | None = None
+    rows: Sequence[int] = ()
+
+
+_LOOKED_FOR_NOTHING = _Looked()
 HALF = np.dtype("<f2")
 LEAST_LENGTH = 1e-6
 SCALE_MOST = 1e12
@@ -79,9 +89,7 @@ class Meaning:
         size = min(256, self._settings.rows)
         self._sum = np.zeros((size, width), np.float32)
         self._raw = np.zeros((size, width), np.float32)
-        self._short = np.zeros((size, SHORT), np.float32)
-        drawn = np.random.default_rng(0).standard_normal((width, SHORT)) / sqrt(SHORT)
-        self._shorten = drawn.astype(np.float32)
+        self._shortlist = Shortlist(width, size, DIRECT)
         self._slope = np.zeros(size, np.float32)
         self._offset = np.zeros(size, np.float32)
         # One number a row, side by side in memory: those of the nearest are looked up for every mention.
@@ -95,8 +103,8 @@ class Meaning:
         self._scale = 1.0
         self._total = 0.0
         self._clock = 0
-        self._last: tuple[Vector | None, list[int]] = (None, [])
-        self._enough = -1.0
+        self._peak = 0.0
+        self._last = _LOOKED_FOR_NOTHING
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -136,28 +144,32 @@ class Meaning:
         squares = dict(zip(words, map(mul, rarities, rarities), strict=True))
         norm = sqrt(sum(squares.values())) or 1.0
         best, best_row = settings.join, -1
-        most, lift = settings.words, settings.active_most
-        active, weight, least, usual = self._active, settings.active, settings.least_share, settings.usual_share
         recent = max(self._total, self._scale * settings.active_prior)
-        said, stories, negative = squares.keys(), self._stories, settings.active_negative
+        active, weight, seldom = self._active, settings.active, settings.least_share * recent
+        usual = weight * log(settings.usual_share * recent)
+        said, stories, negative, most = squares.keys(), self._stories, settings.active_negative, settings.words
+        lift = weight * log(self._peak + seldom) - usual
+        reach = most + (negative * lift if lift <= 0 else min(lift, settings.active_most))
+        least = max(settings.join_least, best - reach)
         for likelihood, row in self._nearest(x):
-            if likelihood < settings.join_least or likelihood + (most + lift) < best:
+            if likelihood < least:
                 break
-            bonus = weight * log((active[row] / recent + least) / usual)
+            bonus = weight * log(active[row] + seldom) - usual
             score = likelihood + (negative * bonus if bonus <= 0 else self._lifted(bonus, row))
             # To look up the words of many stories takes longest: few are left that could win by them.
             if score + most < best or (score < best and said.isdisjoint(stories[row].words.keys())):
                 continue
             score += most * self._alike(squares, norm, row)
             if score >= best and (score > best or best_row < 0) and allowed(stories[row]):
-                best, best_row = score, row
+                best, best_row, least = score, row, max(least, score - reach)
         return (stories[best_row], best) if best_row >= 0 else None
 
     def _nearest(self, x: Vector) -> list[tuple[float, int]]:
         """Return (log-likelihood ratio, row) of the likeliest stories, best first. The rows are kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
-        if n > DIRECT:
-            rows = self._promising(self._short[:n].dot(x.dot(self._shorten)) + self._offset[:n], 2 * k)
+        short = self._shortlist.shorten(x) if n > DIRECT else None
+        if short is not None:
+            rows = self._shortlist.pick(short, self._offset[:n], 2 * k)
             ratios = self._sum.take(rows, axis=0).dot(x)
             ratios *= self._slope.take(rows)
             ratios += self._offset.take(rows)
@@ -169,20 +181,8 @@ class Meaning:
             ratios += self._offset[:n]
             order = _largest(ratios, k)
             found = order.tolist()
-        self._last = (x, found)
+        self._last = _Looked(x, short, found)
         return list(zip(ratios.take(order).tolist(), found, strict=True))
-
-    def _promising(self, rough: Vector, k: int) -> NDArray[np.intp]:
-        """Return the rows of the `k` largest, in order of row. What was far from enough of late is not sorted."""
-        rows = (rough > self._enough - MARGIN).nonzero()[0]
-        if len(rows) < k:
-            rows = np.arange(len(rough))
-        near = rough.take(rows)
-        picked = near.argpartition(len(rows) - k)[len(rows) - k :]
-        self._enough += LATELY * (float(near[picked[0]]) - self._enough)
-        best: NDArray[np.intp] = rows.take(picked)
-        best.sort()
-        return best
 
     def _lifted(self, bonus: float, row: int) -> float:
         """Return what is left of a story's bonus for being spoken of: the looser it is, the less."""
@@ -216,7 +216,7 @@ class Meaning:
         count = self._count[row]
         if count <= 1 or (count >= OFTEN and count % SELDOM):
             return None
-        if self._last[0] is not x:
+        if self._last.x is not x:
             self._nearest(x)
         others = self._neighbours(row)
         if not others:
@@ -259,7 +259,7 @@ class Meaning:
         """Return the rows nearest to the mention that was looked for last, without `row` and single mentions."""
         count, most = self._count, self._settings.neighbours
         found: list[int] = []
-        for other in self._last[1]:
+        for other in self._last.rows:
             if count[other] > 1 and other != row:
                 found.append(other)
                 if len(found) == most:
@@ -271,13 +271,18 @@ class Meaning:
         self._speak()
         row = self._row.get(story.id)
         if row is not None:
-            self._active[row] += self._scale
+            self._spoken_of(row)
+
+    def _spoken_of(self, row: int) -> None:
+        active = self._active[row] = self._active[row] + self._scale
+        self._peak = max(self._peak, active)
 
     def _speak(self) -> None:
         self._scale *= self._grow
         if self._scale > SCALE_MOST:
             self._active = array("d", [active / self._scale for active in self._active])
             self._total /= self._scale
+            self._peak = max(self._active, default=0.0)
             self._scale = 1.0
         self._total += self._scale
 
@@ -292,19 +297,26 @@ class Meaning:
         uncentred += weight * raw if weight != 1.0 else raw
         self._weight[row] += weight
         self._count[row] += 1
-        self._active[row] += self._scale
-        self._refresh(row)
+        self._spoken_of(row)
+        self._refresh(row, self._last if weight == 1.0 and self._last.x is x else _LOOKED_FOR_NOTHING)
         self._background.learn(raw, brands, self._count[row])
 
-    def _refresh(self, row: int) -> None:
+    def _refresh(self, row: int, added: _Looked = _LOOKED_FOR_NOTHING) -> None:
+        """Reckon anew what follows from a story's sum and words; of its short form only what was `added`, if known."""
         self._clock += 1
         self._touched[row] = self._clock
         mine = self._sum[row]
         square = float(mine.dot(mine))
         weight = self._weight[row] = max(LEAST_WEIGHT, self._weight[row])
-        slope, self._offset[row] = _line(weight, square, self._settings.kinship)
+        slope, offset = _line(weight, square, self._settings.kinship)
+        if added.short is not None:
+            line = self._shortlist.lines[row]
+            line *= slope / (self._slope[row] or slope)
+            line += added.short * slope
+        elif (short := self._shortlist.shorten(mine)) is not None:
+            self._shortlist.lines[row] = short * slope
         self._slope[row] = slope
-        self._short[row] = mine.dot(self._shorten) * slope
+        self._offset[row] = offset
         self._tight[row] = sqrt(square) / weight
         count = self._count[row]
         if count > 1:
@@ -320,7 +332,7 @@ class Meaning:
             self.drop(oldest)
         row = len(self._stories)
         if row >= len(self._slope):
-            self._sum, self._raw, self._short, self._slope, self._offset = (
+            self._sum, self._raw, self._shortlist.lines, self._slope, self._offset = (
                 np.concatenate([rows, np.zeros_like(rows)]) for rows in self._arrays()
             )
         for rows in self._arrays():
@@ -334,10 +346,13 @@ class Meaning:
         self._active.append(0.0)
         self._word_norm.append(1.0)
         self._touched.append(0)
+        if self._shortlist.is_due(row + 1, self._clock):
+            self._shortlist.turn(self._sum[: row + 1], self._slope[: row + 1], self._clock)
+            self._last = _LOOKED_FOR_NOTHING
         return row
 
     def _arrays(self) -> tuple[Vector, ...]:
-        return self._sum, self._raw, self._short, self._slope, self._offset
+        return self._sum, self._raw, self._shortlist.lines, self._slope, self._offset
 
     def merge(self, src: Story, into: Story) -> None:
         """Let `into` have what `src` had; `into` already holds the words of both."""
@@ -356,6 +371,7 @@ class Meaning:
         self._weight[target] += self._weight[row]
         self._count[target] += self._count[row]
         self._active[target] += self._active[row]
+        self._peak = max(self._peak, self._active[target])
         self._refresh(target)
         self.drop(src.id)
 
@@ -365,7 +381,7 @@ class Meaning:
         if row is None:
             return
         self._singles.pop(story_id, None)
-        self._last = (None, [])
+        self._last = _LOOKED_FOR_NOTHING
         last = len(self._stories) - 1
         for rows in self._arrays():
             rows[row] = rows[last]
@@ -456,14 +472,8 @@ LEAST_WEIGHT = 1e-3
 """A story whose mentions were withdrawn is never known by less."""
 SORTED = 4
 """Up to so many times as many as are wanted, sorting all of them is as quick as picking first."""
-LATELY = 0.1
-MARGIN = 0.05
-"""Rough ratios so far below the least that were looked at for the last ten mentions or so are passed over first: of
-2,000 stories some 150 are left, and for 3 mentions in 1,000 too few (by the last mention alone and .03: for 143)."""
 DIRECT = 512
-"""From so many stories on the nearest are first sought among vectors of `SHORT` numbers, drawn by a random projection
-(Johnson and Lindenstrauss 1984), and twice as many as are wanted are then compared in full."""
-SHORT = 96
+"""From so many stories on, twice as many as are wanted are picked by their short form and then compared in full."""
 OFTEN = 12
 """Up to so many mentions a story is held against the others after each; later after every `SELDOM`-th."""
 SELDOM = 4

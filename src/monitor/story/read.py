@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from monitor.sentiment.reading import UNCLEAR
@@ -53,7 +54,23 @@ def _cause(m: ReadMention) -> str | None:
     return cause.id if cause is not None and cause.id != UNCLEAR else None
 
 
-def borrow(share: Share, origin: Share | None, story: Story) -> Share:
+class Known(Struct, frozen=True, gc=False):
+    """What is remembered of a mention: its story, and as what a repost of it without text is read."""
+
+    story: str
+    complaint: float | None
+    negative: float | None
+    positive: float | None
+    cause: str | None
+    promo: bool
+
+
+def known(share: Share, story: Story) -> Known:
+    """Return what to remember of a mention of `story`."""
+    return Known(story.id, share.complaint, share.negative, share.positive, share.cause, share.promo)
+
+
+def borrow(share: Share, origin: Known | None, story: Story) -> Share:
     """Return the share of a repost without text: read as what it reposts, or as its story is on average.
 
     `share` comes back as it is when neither is known.

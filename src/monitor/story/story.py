@@ -37,7 +37,7 @@ PHRASE_TEXTS = 10.0
 """Of so many average texts the words are held against a word's use at all, in `Story.phrases`."""
 
 
-class Exemplar(Struct):
+class Exemplar(Struct, gc=False):
     """A real text kept whole (shortened) to find copies by and to take the headline from."""
 
     key: str
@@ -46,6 +46,7 @@ class Exemplar(Struct):
     hits: int = 1
     promo: bool = False
     slot: int = -1
+    story: str = ""
 
 
 def bump(counts: dict[str, int], name: str, by: int = 1) -> None:

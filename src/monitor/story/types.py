@@ -12,7 +12,7 @@ How = Literal["new", "thread", "duplicate", "link", "hashtag", "meaning", "retur
 """Why a mention stands in its story. `returned`: it brought a closed story back."""
 
 
-class Saying(Struct, frozen=True, array_like=True):
+class Saying(Struct, frozen=True, array_like=True, gc=False):
     """One real mention, shortened. The text is hostile: escape it wherever it is shown.
 
     The fields are those of `escalation.types.Quote`; `key` names the mention, so that it can be taken out again.
@@ -26,7 +26,7 @@ class Saying(Struct, frozen=True, array_like=True):
     key: str = ""
 
 
-class Share(Struct, frozen=True, array_like=True):
+class Share(Struct, frozen=True, array_like=True, gc=False):
     """What one mention gave to its story: enough to take it out again. About 100 bytes as msgpack.
 
     `complaint`, `negative` and `positive` are probabilities; they are None when the text could not be read. A repost
@@ -52,7 +52,7 @@ class Share(Struct, frozen=True, array_like=True):
     copied: bool = False
 
 
-class Merge(Struct, frozen=True, array_like=True):
+class Merge(Struct, frozen=True, array_like=True, gc=False):
     """Story `src` became part of story `into`, for the reason `why`."""
 
     src: str

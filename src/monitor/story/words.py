@@ -11,6 +11,7 @@ from msgspec import Struct
 
 READ_CHARS = 400
 """Only so much of a text is looked at, so that a kept exemplar says as much as the mention did."""
+WORD_CHARS = 40
 
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"']+", re.IGNORECASE)
 _REPOST = re.compile(r"^\s*(?:RT|MT|via)\s+@[\w.\-]+\s*:?\s*", re.IGNORECASE)
@@ -104,8 +105,11 @@ def take_apart(text: str) -> Text:
     if "@" in bare:
         bare = _HANDLE.sub(" ", bare)
     bare = bare.lower()
-    tags = tuple(dict.fromkeys(t[:40] for t in _TAG.findall(bare))) if "#" in bare or "\uff03" in bare else ()
-    words = [intern(w[:40]) for w in _split(bare)]  # the same words stand in many stories
+    tags = tuple(dict.fromkeys(t[:WORD_CHARS] for t in _TAG.findall(bare))) if "#" in bare or "\uff03" in bare else ()
+    words = _split(bare)
+    if words and len(max(words, key=len)) > WORD_CHARS:
+        words = [w[:WORD_CHARS] for w in words]
+    words = [*map(intern, words)]  # the same words stand in many stories
     content = tuple(dict.fromkeys([w for w in words if w not in STOP and (len(w) > 1 or w.isdigit())]))
     digest = blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
     return Text(tuple(words), content, links, tags, passed_on is not None, int.from_bytes(digest, "big") >> 1)
