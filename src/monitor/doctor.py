@@ -24,6 +24,7 @@ from monitor.page.dispatcher import check_receivers
 from monitor.page.worker import notifiers_of
 from monitor.sentiment import ModelError
 from monitor.store import Store, StoreError, WatchStore
+from monitor.stream.embedded import is_embedded
 from monitor.stream.groups import member_hosts
 from monitor.stream.identity import UNREACHABLE, connected, topic_identities
 from monitor.stream.model import scorer_of
@@ -282,7 +283,7 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("FAIL", "broker", str(error))
         return
     cluster = next((one.cluster for one in found.values()), None)
-    if cluster is not None and cluster.startswith("embedded-"):
+    if is_embedded(cluster):
         yield Finding(
             "warn", "broker", f"{kafka.bootstrap} is the embedded broker: it forgets everything when it stops"
         )

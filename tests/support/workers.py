@@ -13,6 +13,7 @@ from monitor.engine import EngineSettings
 from monitor.escalation.rules import default_rules
 from monitor.sentiment.stub import StubScorer
 from monitor.store import WatchStore
+from monitor.stream.embedded import is_embedded
 from monitor.stream.score import ScoreSettings, ScoreWorker
 from monitor.stream.topics import client_options, ensure_topics, topic_plans
 from monitor.stream.watch import Watcher, WatchSettings
@@ -60,7 +61,7 @@ class Topics:
             mentions_topic_id=self.mentions.topic_id,
             mentions_partitions=self.mentions.partitions,
             readings_partitions=self.readings.partitions,
-            **settings,
+            **{"leaves": not is_embedded(self.mentions.cluster), **settings},
         )
         model = model or StubScorer()
         readers = ThreadPoolExecutor(getattr(model, "at_once", 1))

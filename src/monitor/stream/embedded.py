@@ -1,7 +1,8 @@
 """The embedded broker: Tansu, a small Kafka-compatible broker that a Python package carries as one binary.
 
 It is for the demo and the quick tests. It keeps everything in memory and forgets it when it stops; it has no
-retention, its `end_offsets` are wrong, and it makes any topic that a client asks for. Production runs Apache Kafka.
+retention, its `end_offsets` are wrong, and it makes any topic that a client asks for. Nobody should leave its consumer
+groups in so many words: see `groups.end_unsaid`. Production runs Apache Kafka.
 """
 
 from __future__ import annotations
@@ -20,11 +21,21 @@ from typing import Self
 from monitor.stream.process import GuardedProcess
 
 HOST = "127.0.0.1"
+_CLUSTER = "embedded-"
 _TRIES = 5
 
 
 class BrokerError(RuntimeError):
     """The broker did not start or cannot be reached; the text says what to do."""
+
+
+def is_embedded(cluster: str | None) -> bool:
+    """Whether this cluster id is an embedded broker's.
+
+    >>> is_embedded("embedded-7c1f"), is_embedded("MkU3OEVBNTcwNTJENDM2Qg"), is_embedded(None)
+    (True, False, False)
+    """
+    return cluster is not None and cluster.startswith(_CLUSTER)
 
 
 def free_port() -> int:
@@ -154,7 +165,7 @@ def _argv(binary: str, port: int) -> list[str]:
         *("--listener-url", address),  # it would listen on every address
         *("--advertised-listener-url", address),
         *("--storage-engine", "memory://tansu/"),
-        *("--cluster-id", f"embedded-{uuid.uuid4()}"),
+        *("--cluster-id", f"{_CLUSTER}{uuid.uuid4()}"),
     ]
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from msgspec import Struct
+
+from monitor.stream.groups import end_unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +23,10 @@ METADATA_AGE_MS = 5_000
 
 
 class GroupSettings(Struct, frozen=True, kw_only=True):
-    """Of which topic a consumer group reads, and how. `client`: aiokafka's options; `partitions`: the topic has."""
+    """Of which topic a consumer group reads, and how. `client`: aiokafka's options; `partitions`: the topic has.
+
+    `leaves`: a member tells its group when it stops (see `groups.end_unsaid`).
+    """
 
     client: dict[str, Any]
     topic: str
@@ -29,6 +34,7 @@ class GroupSettings(Struct, frozen=True, kw_only=True):
     group: str
     session_timeout_s: float
     data_dir: Path
+    leaves: bool = True
 
 
 class Owner(Protocol):
@@ -64,12 +70,24 @@ class _NoReadOffsets(dict[TP, int | None]):
         """Forget them."""
 
 
+class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's thread that talks to Kafka, which leaves the group only where it should."""
+
+    async def on_thread_stop(self) -> None:
+        if not self.app.conf.leaves:
+            end_unsaid(self._consumer)
+        await super().on_thread_stop()
+
+
 class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
     """Faust's consumer, with the store deciding where each partition is read on: never the group's offsets."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._read_offset = _NoReadOffsets()
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit the record under way and let go; the rest is read again by the next owner."""
@@ -127,7 +145,7 @@ def faust_app(settings: GroupSettings, owner: Owner, *, within_s: float) -> Any:
         loghandlers=[],
         monitor=None,
     )
-    app.conf.owner, app.conf.owned_topic = owner, settings.topic
+    app.conf.owner, app.conf.owned_topic, app.conf.leaves = owner, settings.topic, settings.leaves
     app.finalize()
     topic = app.topic(settings.topic, value_type=bytes, key_type=bytes, value_serializer="raw", internal=False)
 

@@ -24,6 +24,7 @@ from msgspec import Struct
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
+from monitor.stream.groups import end_unsaid
 from monitor.stream.rounds import Round, ScoreEvents
 from monitor.telemetry.trace import HEADER as TRACE_HEADER
 from monitor.telemetry.trace import traceparent_of
@@ -64,7 +65,7 @@ a slow model gets small rounds. Smaller than `LEAST_ROUND` costs more in padding
 class ScoreSettings(Struct, frozen=True, kw_only=True):
     """What a scoring worker needs to know. `live`: it makes ticks by the clock; else they come with the mentions.
 
-    `round_size`: mentions in a round at most.
+    `round_size`: mentions in a round at most. `leaves`: it tells its group when it stops (see `groups.end_unsaid`).
     """
 
     client: dict[str, Any]
@@ -80,6 +81,7 @@ class ScoreSettings(Struct, frozen=True, kw_only=True):
     linger_s: float = 0.1
     round_size: int = 512
     session_timeout_ms: int = 10_000
+    leaves: bool = True
 
 
 class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
@@ -144,6 +146,8 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         finally:
             stopping.cancel()
             working.cancel()
+            if not s.leaves:
+                end_unsaid(self._consumer)
             # A group that is forming keeps its members waiting, also those that want to leave: what is not done in
             # time is read again by the next owner.
             for leave in (self._finish_sending, self._consumer.stop, self._producer.stop):

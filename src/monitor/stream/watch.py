@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from monitor.engine import EngineSettings, PartitionEngine, decode_batch
 from monitor.store import PartitionState, StoreUnavailableError
+from monitor.stream.embedded import is_embedded
 from monitor.stream.faust_app import GroupSettings, crash_of, faust_app
 from monitor.stream.identity import UNREACHABLE
 from monitor.stream.traces import Traces
@@ -264,6 +265,7 @@ class Watcher:
             group=s.group,
             session_timeout_s=s.session_timeout_s,
             data_dir=s.data_dir,
+            leaves=not is_embedded(self._identity.cluster),
         )
         return faust_app(kafka, self, within_s=s.take_s)
 

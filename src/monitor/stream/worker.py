@@ -25,6 +25,7 @@ from monitor.sentiment.drift import Drift
 from monitor.sentiment.polyglot import PolyglotScorer
 from monitor.sentiment.shadow import ShadowedScorer
 from monitor.store import Store, WatchStore
+from monitor.stream.embedded import is_embedded
 from monitor.stream.identity import UNREACHABLE
 from monitor.stream.model import scorer_of
 from monitor.stream.rounds import ScoreEvents
@@ -110,6 +111,7 @@ async def score(settings: Settings, worker: Worker) -> None:
             live=live,
             from_now=live and settings.watch.first_start == "now",
             session_timeout_ms=settings.kafka.session_timeout_ms,
+            leaves=not is_embedded(mentions.cluster),
         ),
         scorer,
         matcher,
