@@ -136,6 +136,12 @@ WORKING: tuple[Row, ...] = (
                 ),
             ),
             Panel(
+                "Brands unheard",
+                "Umbrella brands of which nothing is heard, for longer than calm explains.",
+                "short",
+                (Query("count(monitor_umbrella_down_seconds) or vector(0)", "brands"),),
+            ),
+            Panel(
                 "Append to reading",
                 "Seconds from a mention's append to Kafka until its reading is acknowledged.",
                 "s",

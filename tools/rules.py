@@ -232,6 +232,15 @@ ALERTS: list[Alert] = [
         "Nothing was read from any source for 15 minutes. Either nobody publishes any more, or nothing is read.",
     ),
     Alert(
+        "MonitorUmbrellaDown",
+        "max by (brand) (monitor_umbrella_down_seconds) > 0",
+        "5m",
+        "ticket",
+        "Nothing is heard of {{ $labels.brand }}",
+        "Silent for {{ $value | humanizeDuration }}, which calm does not explain. Its incidents stay open meanwhile, "
+        "and what people say of it is not seen.",
+    ),
+    Alert(
         "MonitorStoreFailing",
         "sum by (job) (increase(monitor_store_retries_total[[[2m]]])) > 2\n"
         "or sum by (job) (\n"

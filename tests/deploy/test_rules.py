@@ -110,6 +110,11 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, str] | None]] = {
     "MonitorDecidesNothing": ("20m", {_named("behind{"): "1x60"}, {_named("behind{"): "1x12 0 1x60"}),
     "MonitorSourceSilent": ("90m", SILENT_SINCE_2H, {_named("last_mention"): "0+60x85 5100x400"}),
     "MonitorNoMentions": ("90m", {MENTIONS: "0+600x60 36000x400"}, {MENTIONS: "0+600x85 51000x400"}),
+    "MonitorUmbrellaDown": (
+        "20m",
+        {'monitor_umbrella_down_seconds{job="monitor-watch",brand="aurora"}': "_x5 3000+60x60"},
+        {'monitor_umbrella_down_seconds{job="monitor-watch",brand="aurora"}': "_x5 3000+60x3 stale"},
+    ),
     "MonitorStoreFailing": (
         "10m",
         {_named("store_retries"): "0x5 2 4 6 8 10 12 14 16"},

@@ -6,10 +6,14 @@ from functools import cache
 
 import msgspec
 import pytest
+import structlog
 from msgspec import structs
 
 from monitor.mention import Mention
 from monitor.spread import BrandTide
+from monitor.stream.worker import _WatchTelemetry
+from monitor.telemetry.health import Health
+from monitor.telemetry.metrics import Metrics
 from tests.support.pipeline import T0, Pipeline, brands, chatter, in_time, outcry, say, with_ticks
 
 HOUR, DAY = 3600.0, 86400.0
@@ -110,6 +114,41 @@ def test_the_outage_is_found_to_the_bin():
     ((since, until),) = tide(flow).gaps
     assert T0 + DOWN[0] - 600 < since <= T0 + DOWN[0] + 300
     assert T0 + DOWN[1] - 300 <= until < T0 + DOWN[1] + 600
+
+
+class Shown(Pipeline):
+    """Keeps what the watching worker's metrics say of the umbrella after each record of `readings`."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.metrics = Metrics()
+        self.telemetry = _WatchTelemetry(self.metrics.watch, Health(), "readings", live=False)
+        self.shown = []
+
+    def take_together(self, partition, values):
+        changes = super().take_together(partition, values)
+        self.telemetry.committed(partition, changes, store_s=0.0, engine_s=0.0, clock=changes.clock)
+        seconds = self.metrics.registry.get_sample_value("monitor_umbrella_down_seconds", {"brand": ROOT})
+        self.shown.append((changes.clock - T0, seconds))
+        return changes
+
+
+def test_the_metrics_and_the_log_tell_of_it_while_it_lasts():
+    flow = Shown(tree=brands([BRAND], line=400.0), url="sqlite://", id_retention_s=30 * DAY)
+    raws = without(busy(DOWN[1] + HOUR))
+    with structlog.testing.capture_logs() as logs:
+        flow.feed(*with_ticks([raw for raw in raws if _at(raw) < DOWN[0]]))
+        assert {seconds for _, seconds in flow.shown} == {None}
+        for minute in range(10, 360, 10):
+            flow.tick(DOWN[0] + 60.0 * minute)
+        during = [(at, seconds) for at, seconds in flow.shown if seconds is not None]
+        assert DOWN[0] < during[0][0] < DOWN[0] + 2 * HOUR
+        assert [at for at, _ in during] == [DOWN[0] + 60.0 * m for m in range(10, 360, 10)][-len(during) :]
+        assert all(seconds == pytest.approx(at - DOWN[0], abs=600) for at, seconds in during)
+        flow.feed(*with_ticks([raw for raw in raws if _at(raw) >= DOWN[1]]))
+    assert flow.shown[-1][1] is None
+    told = [(line["event"], line["umbrella"]) for line in logs if line["event"].startswith("input_")]
+    assert told == [("input_down", ROOT), ("input_heard_again", ROOT)]
 
 
 def test_the_return_is_no_storm_and_nobody_is_told():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from monitor.engine import Changes
 from monitor.page.types import Page
 from monitor.page.worker import PageMeter
 from monitor.stream.worker import _ScoreTelemetry, _WatchTelemetry
@@ -49,7 +50,7 @@ def test_no_stream_makes_series_without_end():
     pages = PageMeter(metrics.pages)
     score.assigned(range(8))
     watch.assigned(range(8), 3)
-    changes = SimpleNamespace(account={}, behind=False, events=[], shadows=[], rule_errors={}, traces=[])
+    changes = SimpleNamespace(account={}, behind=False, down={}, events=[], shadows=[], rule_errors={}, traces=[])
     for _ in range(3_000):
         junk = _junk(dice)
         score.taken("read", 1, junk)
@@ -59,6 +60,7 @@ def test_no_stream_makes_series_without_end():
         score.said({(junk, "complaint"): 1}, {junk: 1})
         changes.account = {junk: 1}
         changes.rule_errors = {junk: 1}
+        changes.down |= {junk: 4.0}
         watch.committed(1, changes, store_s=0.1, engine_s=0.1, clock=5.0)
         pages.on_error(junk)
         pages.on_delivery(junk, "accepted", 0.1)
@@ -89,6 +91,30 @@ def test_a_lost_partition_is_not_shown_any_more():
         )
 
     assert (lag("0"), lag("1")) == (None, 7.0)
+
+
+def test_an_umbrella_is_down_until_it_is_heard_or_its_partition_lost():
+    metrics = Metrics()
+    watch = _WatchTelemetry(metrics.watch, Health(), "readings", live=True)
+    watch.assigned([0, 1], 0)
+
+    def told(partition, at, **since):
+        watch.committed(partition, Changes(partition, down=since), store_s=0.1, engine_s=0.1, clock=at)
+        return shown()
+
+    def shown():
+        value = metrics.registry.get_sample_value
+        return [value("monitor_umbrella_down_seconds", {"brand": brand}) for brand in ("aurora", "breva", "corva")]
+
+    assert shown() == [None, None, None]
+    assert told(0, 5000.0, aurora=2000.0) == [3000.0, None, None]
+    assert told(1, 5000.0, breva=1000.0) == [3000.0, 4000.0, None]
+    assert told(0, 5600.0, aurora=2000.0, corva=5000.0) == [3600.0, 4000.0, 600.0]
+    assert told(0, 6000.0, corva=5000.0) == [None, 4000.0, 1000.0]
+    watch.assigned([0], 0)
+    assert shown() == [None, None, 1000.0]
+    watch.assigned([], 0)
+    assert shown() == [None, None, None]
 
 
 def test_a_source_keeps_its_newest_mention():

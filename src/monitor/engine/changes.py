@@ -124,7 +124,10 @@ class Link(Struct, frozen=True):
 
 
 class Changes(Struct):
-    """The changes of one batch, in the order in which they happened where order matters (`events`)."""
+    """The changes of one batch, in the order in which they happened where order matters (`events`).
+
+    `down`: the umbrellas whose input is held to be down at its end, and since when.
+    """
 
     partition: int
     account: Counter[str] = msgspec.field(default_factory=Counter)
@@ -139,6 +142,7 @@ class Changes(Struct):
     traces: list[str] = msgspec.field(default_factory=list)
     marks: bytes = b""
     behind: bool = False
+    down: dict[str, float] = msgspec.field(default_factory=dict)
     clock: float = 0.0
     purge_before: float | None = None
 

@@ -51,8 +51,10 @@ class UmbrellaEngine:
         self.state.set_tree(tree)
 
     def collect(self, changes: Changes) -> None:
-        """Hand over the rows of all that this batch touched."""
+        """Hand over the rows of all that this batch touched, and whether the input is held to be down now."""
         self.state.collect(changes)
+        if (since := self.state.pulse.down_since) is not None:
+            changes.down[self.state.name] = since
 
     def restore(self, stories: Iterable[StoryRow], tides: Iterable[TideRow], clock: float) -> None:
         """Take up what the store kept, as it stood at `clock`."""

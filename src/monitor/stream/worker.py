@@ -297,6 +297,7 @@ class _WatchTelemetry(WatchEvents):
         self._spans = spans or Spans()
         self._topic = topic
         self._owned: set[int] = set()
+        self._down: dict[int, dict[str, float]] = {}  # by partition, the umbrellas that are down and for how long
         self._metrics = metrics
         self._health = health
 
@@ -313,6 +314,7 @@ class _WatchTelemetry(WatchEvents):
         if clock and self._live:  # a replay's past is no lag
             metrics.event_lag.labels(str(partition)).set(max(0.0, time.time() - clock))
         metrics.behind.labels(str(partition)).set(float(changes.behind))
+        self._tell_down(partition, {umbrella: max(0.0, clock - since) for umbrella, since in changes.down.items()})
         for rule, n in changes.rule_errors.items():
             metrics.rule_errors.labels(metrics.rule(rule)).inc(n)
         for shadow in changes.shadows:
@@ -339,6 +341,26 @@ class _WatchTelemetry(WatchEvents):
             elif isinstance(event, Merge):
                 metrics.merges.inc()
 
+    def _tell_down(self, partition: int, down: dict[str, float], *, lost: bool = False) -> None:
+        before = self._down.pop(partition, {})
+        if not before and not down:
+            return
+        if down:
+            self._down[partition] = down
+        for umbrella in down.keys() - before.keys():
+            _log.warning("input_down", umbrella=umbrella, silent_s=round(down[umbrella]))
+        for umbrella in before.keys() - down.keys() if not lost else ():
+            _log.info("input_heard_again", umbrella=umbrella, silent_s=round(before[umbrella]))
+        told: dict[str, float] = {}
+        for silent in self._down.values():
+            for umbrella, seconds in silent.items():
+                label = self._metrics.brand(umbrella)
+                told[label] = max(seconds, told.get(label, 0.0))
+        for gone in {self._metrics.brand(umbrella) for umbrella in before} - told.keys():
+            self._metrics.down.remove(gone)
+        for label, seconds in told.items():
+            self._metrics.down.labels(label).set(seconds)
+
     def skipped(self, partition: int) -> None:  # noqa: ARG002 -- the event's interface
         self._metrics.skipped.inc()
         self._health.beat("watch")
@@ -359,6 +381,7 @@ class _WatchTelemetry(WatchEvents):
             self._metrics.reading.lag.remove(self._topic, str(gone))
             self._metrics.event_lag.remove(str(gone))
             self._metrics.behind.remove(str(gone))
+            self._tell_down(gone, {}, lost=True)
         self._owned = set(partitions)
         self._metrics.reading.owned.labels(self._topic).set(len(partitions))
         self._metrics.stories.set(stories)

@@ -286,6 +286,13 @@ class WatchMetrics:
             ["partition"],
             registry=registry,
         )
+        self.down = Gauge(
+            "monitor_umbrella_down_seconds",
+            "Event time since a mention of an umbrella brand whose input is held to be down; else no series.",
+            ["brand"],
+            registry=registry,
+        )
+        self.brand = Bounded(room=100)
         self.stories = Gauge("monitor_stories", "Stories held in memory.", registry=registry)
         self.account = Bounded(room=20)
 
