@@ -1,4 +1,3 @@
-import gzip
 import os
 import re
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from monitor.mention.yamlfile import FileError
 from monitor.sentiment.causes import SHIPPED, CauseReader, load_causes
 from monitor.sentiment.runtime import OnnxScorer
+from tests.support.runs import taken
 
 TREES = ("travel", "retail", "software")
 AIRLINE = {
@@ -99,31 +99,10 @@ def test_a_bad_file_is_refused_with_line_and_mend(tmp_path: Path, lines: str, to
         load_causes(path)
 
 
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9']+", text.lower())
-
-
 @pytest.mark.shared
 @pytest.mark.slow
 def test_no_example_is_taken_from_data() -> None:
     data = Path(os.environ.get("MONITOR_SHARED", "../shared")) / "data"
     if not data.exists():
         pytest.skip("the shared data is not here (MONITOR_SHARED)")
-    run = 6
-    grams = {}
-    for tree in TREES:
-        for node in load_causes(tree):
-            for example in node.examples:
-                said = words(example)
-                grams |= {" ".join(said[at : at + run]): example for at in range(len(said) - run + 1)}
-    found = set()
-    for path in sorted(data.glob("*/*.jsonl.gz")):
-        if path.parent.name == "cascades":
-            continue
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                said = words(line)
-                found |= {
-                    grams[gram] for at in range(len(said) - run + 1) if (gram := " ".join(said[at : at + run])) in grams
-                }
-    assert not found
+    assert not taken((one for tree in TREES for node in load_causes(tree) for one in node.examples), data)

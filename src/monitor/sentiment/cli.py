@@ -60,6 +60,9 @@ def train(
     base: Annotated[
         Path | None, typer.Option("--base", help="The base encoder's folder; default: its package.")
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="The teacher's folder, all-mpnet-base-v2; default: its packages.")
+    ] = None,
     threads: Threads = None,
 ) -> None:
     """Make the weights again from the labelled sets; killed and started again, it goes on where it was."""
@@ -76,7 +79,7 @@ def train(
             )
 
         try:
-            card = make_weights(data, out, base=base, threads=threads, tell=tell)
+            card = make_weights(data, out, base=base, teacher=teacher, threads=threads, tell=tell)
         except (ModelError, FileNotFoundError) as problem:
             raise _stop(str(problem)) from problem
     typer.echo(f"{card.name} in {out}")

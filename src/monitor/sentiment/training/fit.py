@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
-from monitor.sentiment.training.rows import HEADS, Row, epoch
+from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, Row, epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class Plan(Struct, frozen=True):
-    """The settings of one training."""
+    """The settings of one training.
+
+    `soft` is how much a teacher's sentiment counts, `soft_complaint` its complaint, and `hard` how much a row's own
+    sentiment does where the teacher speaks.
+    """
 
     seed: int = 7
     epochs: int = 2
@@ -44,7 +49,19 @@ class Plan(Struct, frozen=True):
     hold: float = 10.0
     keep: float = 0.997
     save_every: int = 150
+    shares: Mapping[str, float] = SHARE
+    soft: float = 0.0
+    soft_complaint: float = 0.0
+    hard: float = 1.0
 
+
+TAUGHT: Final = Plan(
+    seed=23, epochs=3, rate=1e-4, warm=0.016, stop=1200, cool=1200, keep=0.995, save_every=100,
+    shares=TAUGHT_SHARE, soft=1.0, soft_complaint=0.5, hard=0.4,
+)  # fmt: skip
+"""The settings of the second training, by a teacher's answers."""
+HEAT: Final = 2.0
+"""How far a teacher's answers are flattened (Hinton et al. 2015)."""
 
 WORTH: Final = {
     "sentiment": 1.0,
@@ -90,9 +107,22 @@ def batches(pool: Sequence[Row], tokens: Tokens, plan: Plan, seed: int) -> Itera
             yield Batch(pad([ids[i] for i in cut]), pad([bare[i] for i in cut]), [part[i] for i in cut])
 
 
-def task_loss(logits: dict[str, Tensor], rows: Sequence[Row]) -> Tensor:
+def soft_loss(logits: dict[str, Tensor], rows: Sequence[Row], plan: Plan) -> Tensor:
+    """Return how far the answers are from the teacher's, per row of the batch."""
+    at = [index for index, row in enumerate(rows) if row.soft is not None]
+    told = [row.soft for row in rows if row.soft is not None]
+    if not at or not plan.soft:
+        return torch.zeros(())
+    mine, theirs = logits["sentiment"][at].float(), torch.tensor([one.sentiment for one in told])
+    flat = F.kl_div((mine / HEAT).log_softmax(1), (theirs / HEAT).softmax(1), reduction="sum")
+    marks = torch.tensor([one.complaint for one in told]).sigmoid()
+    apart = F.binary_cross_entropy_with_logits(logits["complaint"][at][:, 0].float(), marks, reduction="sum")
+    return (plan.soft * HEAT**2 * flat + plan.soft_complaint * apart) / len(rows)
+
+
+def task_loss(logits: dict[str, Tensor], rows: Sequence[Row], plan: Plan) -> Tensor:
     """Return the sum over heads of the loss of the rows that are labelled for it, per row of the batch."""
-    total = torch.zeros(())
+    total = soft_loss(logits, rows, plan)
     for name, head in HEADS.items():
         at = [index for index, row in enumerate(rows) if name in row.labels]
         if not at:
@@ -102,7 +132,7 @@ def task_loss(logits: dict[str, Tensor], rows: Sequence[Row]) -> Tensor:
             target = torch.tensor([rows[i].labels[name][0] for i in at])
             losses = F.cross_entropy(mine, target, reduction="none")
             if name == "sentiment":
-                losses = losses * torch.tensor([rows[i].weight for i in at]) * torch.tensor(CLASS_WORTH)[target]
+                losses = losses * torch.tensor([_worth(rows[i], plan) for i in at]) * torch.tensor(CLASS_WORTH)[target]
         else:
             marks = torch.zeros_like(mine)
             for line, i in enumerate(at):
@@ -110,6 +140,10 @@ def task_loss(logits: dict[str, Tensor], rows: Sequence[Row]) -> Tensor:
             losses = F.binary_cross_entropy_with_logits(mine, marks, reduction="none").sum(1)
         total = total + WORTH[name] * losses.sum()
     return total / len(rows)
+
+
+def _worth(row: Row, plan: Plan) -> float:
+    return row.weight * (plan.hard if row.soft is not None else 1.0)
 
 
 def groups(net: Net, plan: Plan) -> list[dict[str, Any]]:
@@ -160,7 +194,8 @@ class Training:
         base: the folder of the base encoder.
         plan: the settings.
         state: where the checkpoint is kept; None: nowhere.
-        tell: is told of progress: step, steps, loss, seconds.
+        tell: is told of progress: step, steps, loss, distance of the story vector.
+        first: the network that it goes on from; None: the base, with new heads.
     """
 
     def __init__(
@@ -171,12 +206,15 @@ class Training:
         plan: Plan,
         state: Path | None = None,
         tell: Callable[[int, int, float, float], None] | None = None,
+        first: Net | None = None,
     ) -> None:
         torch.manual_seed(plan.seed)
         self._pool, self._tokens, self._plan, self._state, self._tell = pool, tokens, plan, state, tell
-        self.teacher = frozen_base(base)
+        self.base = frozen_base(base)
         self.net = Net({name: head.classes for name, head in HEADS.items()})
-        self.net.encoder.load_state_dict(self.teacher.state_dict())
+        self.net.encoder.load_state_dict(self.base.state_dict())
+        if first is not None:
+            self.net.load_state_dict(first.state_dict())
         self._mean = Net({name: head.classes for name, head in HEADS.items()})
         self._mean.load_state_dict(self.net.state_dict())
         self._optimiser = torch.optim.AdamW(groups(self.net, plan), fused=True)
@@ -192,7 +230,7 @@ class Training:
     def run(self) -> Net:
         """Train to the end and return the network with the running mean of the weights."""
         plan = self._plan
-        per_epoch = -(-len(epoch(self._pool, plan.seed)) // plan.batch)
+        per_epoch = -(-len(epoch(self._pool, plan.seed, plan.shares)) // plan.batch)
         steps, seen = per_epoch * plan.epochs, 0
         self.net.train()
         for number in range(plan.epochs):
@@ -200,7 +238,7 @@ class Training:
             if seen + per_epoch <= self.step:
                 seen += per_epoch
                 continue
-            for batch in batches(epoch(self._pool, seed), self._tokens, plan, seed):
+            for batch in batches(epoch(self._pool, seed, plan.shares), self._tokens, plan, seed):
                 if self.step >= min(plan.stop, steps):
                     break
                 seen += 1
@@ -218,10 +256,10 @@ class Training:
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 bare = batch.bare[:part]
-                target = F.normalize(mean(self.teacher(bare, bare > 0)[-1].float(), bare > 0), dim=1)
+                target = F.normalize(mean(self.base(bare, bare > 0)[-1].float(), bare > 0), dim=1)
             logits, story = self.net(batch.ids, batch.ids > 0)
         apart = 1.0 - (story[:part] * target).sum(1).mean()
-        loss = task_loss(logits, batch.rows) + plan.hold * apart
+        loss = task_loss(logits, batch.rows, plan) + plan.hold * apart
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self._optimiser.step()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 SENTIMENT: Final = ("negative", "neutral", "positive")
 EMOTIONS: Final = (
@@ -55,26 +56,51 @@ HEADS: Final = {
 """Every head that is trained; only the first two are shipped."""
 
 
+class Soft(NamedTuple):
+    """What a teacher says of a text, as logits."""
+
+    sentiment: tuple[float, float, float]
+    complaint: float
+
+
 class Row(NamedTuple):
     """One text with the labels it has: per head its class (exclusive heads) or its classes (the others).
 
-    `weight` is how much its sentiment counts, for some sets label it more loosely than others.
+    `weight` is how much its sentiment counts, for some sets label it more loosely than others; `soft` is what a teacher
+    says of it.
     """
 
     text: str
     labels: dict[str, tuple[int, ...]]
     source: str
     weight: float = 1.0
+    soft: Soft | None = None
 
 
-SHARE: Final = {
-    "goemotions": 0.3,
-    "offensive": 0.4,
-    "hate": 0.25,
-    "irony": 0.7,
-    "complaints": 4.0,
-}
+SHARE: Final = MappingProxyType(
+    {
+        "goemotions": 0.3,
+        "offensive": 0.4,
+        "hate": 0.25,
+        "irony": 0.7,
+        "complaints": 4.0,
+    }
+)
 """How often a set's rows are seen in one epoch, where not once; a share is another sample in each epoch."""
+TAUGHT_SHARE: Final = MappingProxyType(
+    {
+        "tweeteval": 0.6,
+        "sxsw": 0.7,
+        "goemotions": 0.1,
+        "offensive": 0.4,
+        "hate": 0.15,
+        "irony": 0.6,
+        "emotion": 0.6,
+        "complaints": 3.0,
+        "written": 1.75,
+    }
+)
+"""The same where a teacher helps."""
 
 
 def load(folder: Path, name: str) -> Iterator[dict[str, Any]]:
@@ -124,15 +150,39 @@ def rows(folder: Path, split: str) -> list[Row]:
     return out
 
 
-def epoch(pool: list[Row], seed: int) -> list[Row]:
-    """Return what one epoch sees of `pool`: each set as often as `SHARE` says, in an order made from `seed`."""
+WRITTEN: Final = Path(__file__).with_name("written.txt")
+"""Posts about companies, written for this project: `- c|text` (negative, a complaint), `0 n|text`, `+ n|text`."""
+WRITTEN_WEIGHT: Final = 1.5
+"""How much a written post's sentiment counts."""
+UNSURE: Final = "0 c"
+"""A complaint said to be neutral: a crowd may well call it negative, so only the complaint is learnt from it."""
+HELD_OUT: Final = 10
+"""Every so manieth written post is held out."""
+
+
+def written(split: str, path: Path = WRITTEN) -> list[Row]:
+    """Return the posts of one split ("train" or "dev") that were written for training."""
+    out: list[Row] = []
+    for place, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        marks, text = line.split("|", 1)
+        side, complaint = marks.split()
+        if (place % HELD_OUT == HELD_OUT - 1) == (split == "dev"):
+            labels: dict[str, tuple[int, ...]] = {"sentiment": ("-0+".index(side),), "complaint": ()}
+            if complaint == "c":
+                labels["complaint"] = (0,)
+            out.append(Row(text, labels, "written", 0.0 if marks == UNSURE else WRITTEN_WEIGHT))
+    return out
+
+
+def epoch(pool: list[Row], seed: int, shares: Mapping[str, float] = SHARE) -> list[Row]:
+    """Return what one epoch sees of `pool`: each set as often as `shares` says, in an order made from `seed`."""
     dice = random.Random(seed)  # noqa: S311 -- seeded, no secrets
     out: list[Row] = []
     by_source: dict[str, list[Row]] = {}
     for row in pool:
         by_source.setdefault(row.source, []).append(row)
     for source, mine in by_source.items():
-        whole, part = divmod(SHARE.get(source, 1.0), 1.0)
+        whole, part = divmod(shares.get(source, 1.0), 1.0)
         out += mine * int(whole) + dice.sample(mine, round(part * len(mine)))
     dice.shuffle(out)
     return out
