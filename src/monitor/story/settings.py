@@ -38,7 +38,7 @@ class MeaningSettings(Struct, frozen=True, kw_only=True):
 
     join: float = 0.11
     merge: float = 0.3
-    kinship: float = 0.38
+    kinship: float = 0.37
     merge_known: float = 8.0
     join_least: float = -0.15
     merge_least: float = -0.2
