@@ -11,7 +11,8 @@ import pytest
 from monitor.engine import Changes
 from monitor.page.types import Page
 from monitor.page.worker import PageMeter
-from monitor.stream.worker import _ScoreTelemetry, _WatchTelemetry
+from monitor.stream.score_worker import _ScoreTelemetry
+from monitor.stream.watch_worker import _WatchTelemetry
 from monitor.telemetry.health import Health
 from monitor.telemetry.metrics import Metrics
 

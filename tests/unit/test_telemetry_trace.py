@@ -123,7 +123,8 @@ def test_only_so_many_stories_are_remembered():
 
 def test_nothing_is_imported_unless_spans_are_wished():
     code = (
-        "import sys, monitor.page.worker, monitor.stream.worker, monitor.telemetry.spans as s;"
+        "import sys, monitor.page.worker, monitor.stream.score_worker, monitor.stream.watch_worker;"
+        "import monitor.telemetry.spans as s;"
         "from monitor.config import Settings;"
         "s.spans_of(Settings().tracing, 'score').tell('score', 0.1, links=['x'], mentions=1);"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"

@@ -55,18 +55,18 @@ def _options(
 def score(config: Config = None) -> None:
     """Read mentions from Kafka, understand them, send readings on."""
     from monitor.config import load
-    from monitor.stream.worker import run_score
+    from monitor.stream.score_worker import run
 
-    run_score(load(config))
+    run(load(config))
 
 
 @app.command(rich_help_panel="Workers")
 def watch(config: Config = None) -> None:
     """Group readings into stories, judge them, open incidents."""
     from monitor.config import load
-    from monitor.stream.worker import run_watch
+    from monitor.stream.watch_worker import run
 
-    run_watch(load(config))
+    run(load(config))
 
 
 @app.command(rich_help_panel="Workers")
