@@ -9,13 +9,14 @@ import socket
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from faust.assignor.partition_assignor import PartitionAssignor
 from sqlalchemy import func, select
 
 from monitor.store import Store
 from monitor.store.tables import seen
 from monitor.stream.embedded import EmbeddedBroker
+from monitor.stream.topics import FETCH_WAIT_MS
 from monitor.stream.watch import MissingRecordsError, Watcher, WatchEvents
 from tests.support.pipeline import Pipeline, say
 from tests.support.stores import url_for
@@ -120,6 +121,25 @@ async def test_a_broker_that_went_away_before_the_start_is_waited_for(broker, pr
         assert not running.done()
         stop.set()
         await running
+    store.close()
+
+
+async def test_it_has_its_partitions_as_soon_as_any_consumer_would(broker, prefix, tmp_path):
+    _, _, port = broker.bootstrap.partition(":")
+    events, stop = _Assigned(), asyncio.Event()
+    store, watcher = await _watcher(broker, prefix, tmp_path, int(port), events)
+    beside = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=f"{prefix}-beside")
+    await beside.start()
+    beside.subscribe([f"{prefix}-r"])
+    running = asyncio.create_task(watcher.run(stop))
+    async with asyncio.timeout(40):
+        while not beside.assignment():  # noqa: ASYNC110 -- aiokafka tells a listener, which would join the group anew
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(0.7):  # Faust by itself takes a second more
+        await events.partitions.wait()
+    assert watcher.app.consumer._thread._consumer._fetch_max_wait_ms == FETCH_WAIT_MS
+    stop.set()
+    await asyncio.gather(running, beside.stop())
     store.close()
 
 

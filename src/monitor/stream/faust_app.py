@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
+from faust.tables import TableManager
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from msgspec import Struct
 
 from monitor.stream.groups import end_unsaid
+from monitor.stream.topics import FETCH_WAIT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,12 +73,17 @@ class _NoReadOffsets(dict[TP, int | None]):
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's thread that talks to Kafka, which leaves the group only where it should."""
+    """Faust's thread that talks to Kafka, which leaves the group only where it should, and asks anew before long."""
 
     async def on_thread_stop(self) -> None:
         if not self.app.conf.leaves:
             end_unsaid(self._consumer)
         await super().on_thread_stop()
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 -- Faust has no setting for it, and takes 1500
+        return consumer
 
 
 class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
@@ -108,6 +115,15 @@ class StoredOffsets(Consumer):  # type: ignore[misc]  # Faust is untyped here
 
 class _StoredTransport(Transport):  # type: ignore[misc]
     Consumer = StoredOffsets
+
+
+class _NoTables(TableManager):  # type: ignore[misc]
+    """Faust's tables, of which there are none: its own waits a second, before it reads, for any to be declared."""
+
+    async def on_start(self) -> None:
+        """Go on at once."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class _App(faust.App):  # type: ignore[misc]
@@ -142,6 +158,7 @@ def faust_app(settings: GroupSettings, owner: Owner, *, within_s: float) -> Any:
         consumer_max_fetch_size=4 << 20,
         web_enabled=False,
         worker_redirect_stdouts=False,
+        TableManager=_NoTables,
         loghandlers=[],
         monitor=None,
     )

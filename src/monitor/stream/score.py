@@ -26,6 +26,7 @@ from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
 from monitor.stream.groups import end_unsaid
 from monitor.stream.rounds import Round, ScoreEvents
+from monitor.stream.topics import FETCH_WAIT_MS
 from monitor.telemetry.trace import HEADER as TRACE_HEADER
 from monitor.telemetry.trace import traceparent_of
 
@@ -124,6 +125,7 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             heartbeat_interval_ms=s.session_timeout_ms // 4,
             max_poll_interval_ms=300_000,
             max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,
         )
         self._producer = AIOKafkaProducer(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that our topics take: a mention with too long a text must reach us to be counted and kept."""
 
+FETCH_WAIT_MS = 200
+"""Milliseconds that a broker may keep a fetch which finds nothing. Apache Kafka answers as soon as something comes; the
+embedded broker sleeps half of it before it looks again."""
+
 _ALREADY_EXISTS = 36
 _TRIES = 120
 _PAUSE_S = 0.25
