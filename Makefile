@@ -26,6 +26,7 @@ $(VENV)/.base: $(VENV)/.made requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) install --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src || true  # pip does it for all but what is editable
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base requirements-dev.lock

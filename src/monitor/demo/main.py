@@ -103,7 +103,6 @@ async def _play(
         rate=RATE if options.input is None else None,
     )
     playing = asyncio.create_task(replayer.run(stream))
-    stage.start("dispatch")  # while the others wait to join their groups
     try:
         await _watch_it(stage, state, replayer, playing, view, began)
         await _delivered(store, stage)
@@ -169,6 +168,7 @@ async def _watch_it(
         total = state.account.total
         if total and first:
             first = False
+            stage.start("dispatch")  # what others need to read the first one comes before it
             view.say(f"First mention read after {time.monotonic() - began:.1f} s.")
         view.progress(state.account, replayer.published, replayer.event_time, await state.stories())
         if total != last:

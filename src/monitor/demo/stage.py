@@ -24,8 +24,12 @@ PARTITIONS = 1
 """Two partitions are read at their own pace, which at a week a minute is hours apart: the same week would come out a
 little different every time."""
 
-SESSION_MS = 1500
-"""The embedded broker lets a group wait half of this before it begins."""
+SESSION_MS = 1900
+"""The embedded broker lets a group wait half of this before it begins, in whole seconds."""
+
+SETTLE_S = 1.5
+"""How long the cores are left to the workers at most: where something else keeps them busy, waiting in turn would take
+longer than going on side by side."""
 
 RETENTION_HOURS = 24 * 30
 """The summary asks to which story each mention went, the week's first ones too."""
@@ -60,8 +64,15 @@ class Stage(Struct):
             stage.start(name)
         return stage
 
+    def settle(self) -> None:
+        """Leave the cores to the workers until one asks for its partitions: the broker keeps it waiting for a second.
+
+        At the very first start the model is made ready before that, which takes longer and is not waited for.
+        """
+        self.workers["score"].wait_for("score_started", SETTLE_S)
+
     def start(self, name: str) -> None:
-        """Start a worker. `build` leaves `dispatch` for later: there are no pages yet, and two cores are soon busy."""
+        """Start a worker. `build` leaves `dispatch` for later: there are no pages yet, and two cores are busy."""
         argv = [sys.executable, "-m", "monitor", name, "--config", str(self.file)]
         self.workers[name] = GuardedProcess(argv, env=self.environ, keep_lines=200).start()
 

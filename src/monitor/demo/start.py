@@ -48,7 +48,8 @@ def run(options: DemoOptions) -> int:
         webhook = f"http://127.0.0.1:{listen.getsockname()[1]}/pages"
         stage = Stage.build(options.folder, webhook=webhook, secret=new_secret(), brands=brands)
         try:
-            from monitor.demo.main import play  # noqa: PLC0415 -- the workers start while this is imported
+            stage.settle()
+            from monitor.demo.main import play  # noqa: PLC0415 -- while score waits for its partitions
 
             return play(options, stage, listen, console, began)
         finally:

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from monitor.mention.yamlfile import FileError, Section, load
 from monitor.mention.yamlvalues import Problems, days_of, zone_of
-from monitor.oncall.calendar import CalendarError, read
 from monitor.oncall.ladder import Deadlines, Ladder, Level, OnCall, Quiet
 from monitor.oncall.rota import Layer, Override, Rota, Window, moment
 
@@ -144,6 +143,9 @@ class _File:
         )
 
     def _calendar(self, section: Section, name: str, zone: str) -> tuple[tuple[float, float, str], ...]:
+        # Every worker reads the on-call file, and iCalendar takes 30 ms to import: only who has a calendar pays for it.
+        from monitor.oncall.calendar import CalendarError, read  # noqa: PLC0415
+
         path = section.path.parent / name
         self.calendars.append(path)
         try:
