@@ -11,7 +11,7 @@ from msgspec import structs
 
 from monitor.mention import Mention
 from monitor.spread import BrandTide
-from monitor.stream.worker import _WatchTelemetry
+from monitor.stream.watch_worker import _WatchTelemetry
 from monitor.telemetry.health import Health
 from monitor.telemetry.metrics import Metrics
 from tests.support.pipeline import T0, Pipeline, brands, chatter, in_time, outcry, say, with_ticks
