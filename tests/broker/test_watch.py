@@ -39,6 +39,7 @@ class _Assigned(WatchEvents):
 
 
 class _WithApp(Watcher):
+    app = None
     late_s = 0.0
     ahead = 0
 
@@ -54,6 +55,12 @@ class _WithApp(Watcher):
             await consumer.seek_wait({tp: offset + self.ahead for tp, offset in offsets.items()})
             self.ahead = 0
         return offsets
+
+    @property
+    def joins(self):
+        """Whether it waits for the group to be whole."""
+        consumer = self.app and self.app.consumer._thread and self.app.consumer._thread._consumer
+        return bool(consumer and consumer._coordinator and consumer._coordinator._performed_join_prepare)
 
     def rejoin(self):
         """Have the group share out its partitions anew."""
@@ -151,6 +158,31 @@ async def test_told_to_stop_while_the_broker_is_away_it_stops(broker, prefix, tm
     stop.set()
     async with asyncio.timeout(10):
         await running
+    store.close()
+
+
+async def test_told_to_stop_while_it_waits_for_partitions_of_a_lost_member_it_stops(broker, prefix, tmp_path):
+    port, lost, stop = int(broker.bootstrap.rpartition(":")[2]), asyncio.Event(), asyncio.Event()
+    events = _Assigned()
+    store, first = await _watcher(broker, prefix, tmp_path, port, events, session_timeout_s=10.0)
+    running = asyncio.create_task(first.run(lost))
+    async with asyncio.timeout(40):
+        await events.partitions.wait()
+    first.app.conf.leaves = False  # the group waits for it until its session is over
+    lost.set()
+    await running
+    store.close()
+    store, watcher = await _watcher(broker, prefix, tmp_path, port)
+    running = asyncio.create_task(watcher.run(stop))
+    async with asyncio.timeout(20):
+        while not watcher.joins:  # noqa: ASYNC110 -- aiokafka tells nobody
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)
+    assert watcher.joins
+    stop.set()
+    async with asyncio.timeout(5):
+        await running
+    assert not watcher.app.consumer._thread._thread.is_alive()  # else the process would wait for it
     store.close()
 
 

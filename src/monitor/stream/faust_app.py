@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -22,6 +24,9 @@ TAKE = 128
 
 METADATA_AGE_MS = 5_000
 """Real milliseconds between two looks at which partitions the topic has."""
+
+LEAVE_S = 2.0
+"""Real seconds that leaving the group may take: whoever is not done is missed when its session is over."""
 
 
 class GroupSettings(Struct, frozen=True, kw_only=True):
@@ -76,9 +81,12 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's thread that talks to Kafka, which leaves the group only where it should, and asks anew before long."""
 
     async def on_thread_stop(self) -> None:
+        """Leave in time: a forming group keeps those waiting that want to leave, and this thread keeps the process."""
         if not self.app.conf.leaves:
             end_unsaid(self._consumer)
-        await super().on_thread_stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

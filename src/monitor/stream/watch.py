@@ -207,7 +207,8 @@ class Watcher:
         while not stop.is_set():
             app = self._faust = self._app()
             try:
-                await app.start()
+                if not await self._start(app, stop):
+                    return None
             except (*UNREACHABLE, OSError) as error:
                 _log.warning("broker_away", error=type(error).__name__, again_in_s=BROKER_PAUSE_S)
                 with contextlib.suppress(Exception):  # parts of it never started
@@ -220,6 +221,26 @@ class Watcher:
             else:
                 return app
         return None
+
+    async def _start(self, app: Any, stop: asyncio.Event) -> bool:
+        """Start Faust, unless told to stop meanwhile; returns whether it has started.
+
+        It has once it owns partitions: while the group waits until a killed member's session is over, that takes
+        longer than a worker may take to stop.
+        """
+        starting, stopping = asyncio.create_task(app.start()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            started = starting.done()
+            if started:
+                starting.result()
+            else:
+                await self._stop(app)
+            return started
+        finally:
+            stopping.cancel()
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
 
     async def _look(self, app: Any) -> None:
         """Say again and again how far behind the worker is, also while the store keeps it waiting."""
