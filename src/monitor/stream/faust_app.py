@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -13,7 +11,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from msgspec import Struct
 
-from monitor.stream.groups import end_unsaid
+from monitor.stream.groups import end_unsaid, in_time
 from monitor.stream.topics import FETCH_WAIT_MS
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ TAKE = 128
 
 METADATA_AGE_MS = 5_000
 """Real milliseconds between two looks at which partitions the topic has."""
-
-LEAVE_S = 2.0
-"""Real seconds that leaving the group may take: whoever is not done is missed when its session is over."""
 
 
 class GroupSettings(Struct, frozen=True, kw_only=True):
@@ -81,12 +76,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's thread that talks to Kafka, which leaves the group only where it should, and asks anew before long."""
 
     async def on_thread_stop(self) -> None:
-        """Leave in time: a forming group keeps those waiting that want to leave, and this thread keeps the process."""
+        """Leave in time: this thread keeps the process from ending."""
         if not self.app.conf.leaves:
             end_unsaid(self._consumer)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_S):
-                await super().on_thread_stop()
+        await in_time(super().on_thread_stop())
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

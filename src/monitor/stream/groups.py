@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
+
+LEAVE_S = 2.0
+"""Real seconds that each step of leaving may take: ending what was begun, leaving the group, closing."""
+
+
+async def in_time(leaving: Coroutine[Any, Any, None]) -> None:
+    """Take a step of leaving, `LEAVE_S` at most, whether a broker is there or not.
+
+    A group that is forming keeps its members waiting, also those that want to leave. And an aiokafka consumer that
+    stops while its broker is away raises the cancellation of its own fetches.
+    """
+    task = asyncio.create_task(leaving)
+    await asyncio.wait({task}, timeout=LEAVE_S)
+    task.cancel()
+    with contextlib.suppress(KafkaError, TimeoutError, asyncio.CancelledError):
+        await task
 
 
 def end_unsaid(consumer: Any) -> None:

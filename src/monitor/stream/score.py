@@ -24,7 +24,7 @@ from msgspec import Struct
 from monitor.engine.batching import Batcher, Read, with_reading
 from monitor.mention.decode import Dead, decode
 from monitor.sentiment.reading import Origin
-from monitor.stream.groups import end_unsaid
+from monitor.stream.groups import LEAVE_S, end_unsaid, in_time
 from monitor.stream.rounds import Round, ScoreEvents
 from monitor.stream.topics import FETCH_WAIT_MS
 from monitor.telemetry.trace import HEADER as TRACE_HEADER
@@ -47,9 +47,6 @@ DEAD_VALUE_BYTES = 900_000
 
 KEPT_HEADERS = ("ce_", "content-type", TRACE_HEADER)
 """How the headers begin that a dead letter keeps."""
-
-LEAVE_S = 2.0
-"""Real seconds that each step of leaving may take: ending the round, sending it, leaving the group, closing."""
 
 READ_AT_ONCE = 2
 """Rounds that are read at a time: what one needs of Python alone is done while the model works on the other."""
@@ -150,11 +147,8 @@ class ScoreWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             working.cancel()
             if not s.leaves:
                 end_unsaid(self._consumer)
-            # A group that is forming keeps its members waiting, also those that want to leave: what is not done in
-            # time is read again by the next owner.
             for leave in (self._finish_sending, self._consumer.stop, self._producer.stop):
-                with contextlib.suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(leave(), LEAVE_S)
+                await in_time(leave())  # what is not done then is read again by the next owner
 
     async def _start(self, client: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -43,10 +43,18 @@ async def topics_of(settings: Settings, worker: Worker) -> dict[str, TopicIdenti
     """Make or verify the topics, waiting for a broker that is away; None if told to stop meanwhile."""
     client = client_options(settings.kafka, name="monitor-start")
     while not worker.stop.is_set():
+        looking = asyncio.create_task(
+            ensure_topics(client, topic_plans(settings.kafka), create=settings.kafka.create_topics)
+        )
+        stopping = asyncio.create_task(worker.stop.wait())
         try:
-            return await ensure_topics(client, topic_plans(settings.kafka), create=settings.kafka.create_topics)
+            await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None  # a broker that hangs does so longer than a stop may
         except (*UNREACHABLE, OSError) as error:
             _log.warning("broker_away", error=type(error).__name__, again_in_s=BROKER_PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(worker.stop.wait(), BROKER_PAUSE_S)
+        finally:
+            stopping.cancel()
+            looking.cancel()
     return None
