@@ -14,7 +14,7 @@ from monitor.mention.model import Author
 from monitor.sentiment.reading import Origin, Reading, ReadMention
 from monitor.story import Grouper, StorySettings
 from monitor.story.blob import MOST_BYTES
-from monitor.story.meaning import _line
+from monitor.story.likelihood import line
 from monitor.story.settings import MeaningSettings
 
 WIDTH = 384
@@ -207,7 +207,7 @@ def test_copies_and_reposts_leave_the_mean_as_it_is(grouper):
 
 @given(weight=st.floats(0.3, 500.0), tight=st.floats(0.3, 1.0), kin=st.floats(0.1, 0.9))
 def test_the_likelihood_ratio_of_a_mention_rises_with_its_cosine(weight, tight, kin):
-    slope, offset = _line(weight, (weight * tight) ** 2, kin)
+    slope, offset = line(weight, (weight * tight) ** 2, kin)
     assert slope > 0.0
     assert np.isfinite(offset)
 
@@ -218,7 +218,7 @@ def test_the_better_a_story_is_known_the_more_is_asked_of_a_mention(n):
 
     def ratio(weight: float, cosine: float) -> float:
         square = weight + weight * (weight - 1.0) * 0.4
-        slope, offset = _line(weight, square, 0.4)
+        slope, offset = line(weight, square, 0.4)
         return slope * sqrt(square) * cosine + offset
 
     assert ratio(2.0 * n, 0.2) < ratio(n, 0.2)

@@ -34,7 +34,7 @@ def test_the_likeliest_is_among_those_picked(sums: np.ndarray) -> None:
         x = sums[row] + 0.05 * dice.standard_normal(WIDTH).astype(np.float32)
         short = shortlist.shorten(x)
         assert short is not None
-        picked = shortlist.pick(short, offsets, 48)
+        picked = shortlist.pick(short, slopes, offsets, 48)
         assert len(set(picked.tolist())) == 48
         assert (np.diff(picked) > 0).all()
         missed += int(np.argmax(sums.dot(x) * slopes + offsets)) not in picked
@@ -87,5 +87,5 @@ def test_the_short_form_follows_every_change(sums: np.ndarray) -> None:
     components = meaning._shortlist._components
     assert components is not None
     n = len(meaning)
-    wanted = meaning._sum[:n].dot(components) * meaning._slope[:n, None]
+    wanted = meaning._sum[:n].dot(components)
     assert np.abs(meaning._shortlist.lines[:n] - wanted).max() < 1e-4

@@ -10,6 +10,8 @@ from msgspec import Struct
 from monitor.engine.changes import Changes, LooseRow, SeenRow
 from monitor.engine.records import Marker, ReadingBatch, Tick, id_key, partition_of
 from monitor.engine.umbrella import Amendment, UmbrellaEngine, UmbrellaSettings
+from monitor.sentiment.reading import ReadMention
+from monitor.story import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from monitor.brand.tree import BrandTree
     from monitor.engine.changes import StoryRow, TideRow
     from monitor.escalation.rules import RuleSet
-    from monitor.sentiment.reading import ReadMention
 
 Mode = Literal["live", "replay"]
 
@@ -163,6 +164,11 @@ class PartitionEngine:
             self.marks.topic_id = batch.topic_id
             self.marks.watermarks = {}
             self.marks.ticks = {}
+        read_ahead(
+            (item.text, item.reading.vector if item.reading else None)
+            for item in batch.items
+            if isinstance(item, ReadMention)
+        )
         watermarks = self.marks.watermarks
         floor = dict(watermarks)  # several items of one record may share an origin: compare with the record's start
         for item in batch.items:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from monitor.story.ahead import AHEAD
 from monitor.story.replay import Placed, Replay
 from monitor.story.show import Summary, summarise, table
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from monitor.sentiment.reading import Reading
     from monitor.sentiment.scorer import Scorer
 
-CHUNK = 256
+CHUNK = AHEAD
 PIPED = 120
 """Characters a line where the output is no terminal."""
 NOW = 4_000_000_000.0
@@ -169,7 +170,9 @@ def _events(replay: Replay, file: Path, mapping: str | None, model: str | None) 
     """Yield what happens, mention by mention. Texts are read in chunks; each mention is placed as it stands."""
     scorer = _scorer(model)
     for chunk in _chunks(_mentions(replay, file, mapping)):
-        for mention, reading in zip(chunk, _readings(scorer, chunk), strict=True):
+        readings = _readings(scorer, chunk)
+        replay.expect(chunk, readings)
+        for mention, reading in zip(chunk, readings, strict=True):
             yield from replay.take(mention, reading)
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 from array import array
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 from rensa import RMinHash, RMinHashLSH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -36,17 +37,18 @@ SORT_PART = 8
 CHUNK = 1024
 ROW = np.uint64((1 << 24) - 1)
 """The low bits of an entry say whose band it is, the others are a hash of its 4 numbers."""
+_ONES = np.ones(HASHES, np.int8)
 _MIX = np.array([0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93], np.uint64)
 
 
-class Sketch(NamedTuple):
+class Sketch(Struct, frozen=True):
     """A text's MinHash; `digest` is its hashes alone, 192 bytes, a fifth of what the whole takes."""
 
     minhash: RMinHash
     digest: bytes
 
 
-@lru_cache(maxsize=1024)  # what spreads is repeated word for word
+@lru_cache(maxsize=512)  # what spreads is repeated word for word
 def signature(words: tuple[str, ...]) -> Sketch:
     """Return the MinHash of the single words and of the pairs of neighbours."""
     minhash = RMinHash(HASHES, 1)
@@ -121,18 +123,25 @@ class Duplicates:
         if same in (slot, []):
             del self._same[digest]
 
-    def find(self, sketch: Sketch, least: float) -> Iterator[tuple[int, float]]:
-        """Yield kept slots whose estimated Jaccard similarity is `least` or more, best first, older first on ties.
+    def find(self, sketch: Sketch, least: float) -> Iterable[tuple[int, float]]:
+        """Return kept slots whose estimated Jaccard similarity is `least` or more, best first, older first on ties.
 
         Identical ones cost a look-up, the others are compared only if they are asked for. At most `MOST_CANDIDATES` of
         those are compared, the oldest first, so that a crowded band costs no more.
         """
-        if not self._kept:
-            return
-        same = self._same.get(sketch.digest, ())
-        for slot in (same,) if isinstance(same, int) else tuple(same):
+        same = self._same.get(sketch.digest)
+        if same is not None:
+            return self._from_same((same,) if isinstance(same, int) else tuple(same), sketch, least)
+        return self._alike(sketch, least)
+
+    def _from_same(self, same: tuple[int, ...], sketch: Sketch, least: float) -> Iterator[tuple[int, float]]:
+        for slot in same:
             yield slot, 1.0
-        yield from ((slot, n / HASHES) for n, slot in self._compared(sketch) if n >= least * HASHES)
+        yield from self._alike(sketch, least)
+
+    def _alike(self, sketch: Sketch, least: float) -> list[tuple[int, float]]:
+        found = self._compared(sketch)
+        return [(slot, n / HASHES) for n, slot in found if n >= least * HASHES] if found else []
 
     def _compared(self, sketch: Sketch) -> list[tuple[int, int]]:
         """Return (equal hashes, slot) of the candidates, best first; a text is asked for twice as it is placed."""
@@ -146,7 +155,7 @@ class Duplicates:
         if hits:
             mine = np.frombuffer(sketch.digest, np.uint32)
             kept = np.frombuffer(b"".join([self._kept[slot] for slot in hits]), np.uint32).reshape(-1, HASHES)
-            alike = np.count_nonzero(kept == mine, axis=1).tolist()
+            alike = (kept == mine).view(np.int8).dot(_ONES).tolist()
             found = [(n, slot) for slot, n in zip(hits, alike, strict=True) if 0 < n < HASHES]
             found.sort(key=lambda hit: (-hit[0], hit[1]))
         self._asked = sketch.digest, found

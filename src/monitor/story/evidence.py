@@ -45,7 +45,8 @@ class Evidence:
         """Return whether the story keeps a text like this one already."""
         if not story.exemplars:
             return False
-        return any(self._kept[slot].story == story.id for slot, _ in self._texts.find(sketch, least))
+        found = self._texts.find(sketch, least)
+        return bool(found) and any(self._kept[slot].story == story.id for slot, _ in found)
 
     def by_link(self, text: Text, url: str | None) -> str | None:
         """Return the story that first brought one of the text's links."""

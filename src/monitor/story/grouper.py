@@ -210,7 +210,7 @@ class Grouper:
 
     @staticmethod
     def _same_brand(m: ReadMention, story: Story) -> bool:
-        return not story.brands or not m.brands or any(brand in story.brands for brand in m.brands)
+        return not story.brands or not m.brands or not story.brands.keys().isdisjoint(m.brands)
 
     def _returned(self, sketch: Sketch | None, text: Text, m: ReadMention) -> str | None:
         """Find a closed story that this mention brings back: it repeats its text or its link."""
@@ -397,4 +397,4 @@ class Grouper:
 
 
 def _share_brand(one: Story, two: Story) -> bool:
-    return not one.brands or not two.brands or any(brand in two.brands for brand in one.brands)
+    return not one.brands or not two.brands or not one.brands.keys().isdisjoint(two.brands)

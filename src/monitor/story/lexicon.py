@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-from math import log, sqrt
+from math import log
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
 MOST_WORDS = 60_000
 PRIOR = 30.0
@@ -24,8 +23,8 @@ class Lexicon:
     >>> lexicon = Lexicon()
     >>> for words in (("flight", "late"), ("flight", "guitar")):
     ...     lexicon.learn(words)
-    >>> guitar, flight = lexicon.rarities(("guitar", "flight"))
-    >>> guitar > flight
+    >>> squares = lexicon.squares(("guitar", "flight"))
+    >>> squares["guitar"] > squares["flight"]
     True
     """
 
@@ -62,25 +61,27 @@ class Lexicon:
         self.texts /= 2
         self.words /= 2
 
-    def rarities(self, words: Collection[str]) -> list[float]:
-        """Return each word's inverse document frequency, next to nothing for one in every text.
+    def squares(self, words: Iterable[str]) -> dict[str, float]:
+        """Return each word's inverse document frequency squared, next to nothing for one in every text.
 
         As if `PRIOR` texts had been read before, so that the first words do not all count as common.
         """
-        most = log(PRIOR + self.texts)
-        found = map(self.counts.get, words, repeat(0))
-        rare = [most - (_LOGS[n] if n < KEPT else log(COMMON + n)) for n in found]
-        if self.names or (rare and min(rare) < LEAST):
-            names = self.names
-            return [LEAST if r < LEAST or word in names else r for word, r in zip(words, rare, strict=True)]
-        return rare
+        most, get, logs, names = log(PRIOR + self.texts), self.counts.get, _LOGS, self.names
+        found: dict[str, float] = {}
+        for word in words:
+            n = get(word, 0)
+            rarity = most - (logs[n] if n < KEPT else log(COMMON + n))
+            if rarity < LEAST or word in names:
+                rarity = LEAST
+            found[word] = rarity * rarity
+        return found
 
-    def norm(self, counts: Mapping[str, float]) -> float:
-        """Return the length of a vector of words weighted by rarity; 1 for no words."""
-        most, get, names, total = log(PRIOR + self.texts), self.counts.get, self.names, 0.0
+    def square(self, counts: Mapping[str, float]) -> float:
+        """Return the squared length of a vector of words weighted by rarity."""
+        most, get, logs, names, total = log(PRIOR + self.texts), self.counts.get, _LOGS, self.names, 0.0
         for word, said in counts.items():
             n = get(word, 0)
-            rarity = most - (_LOGS[n] if n < KEPT else log(COMMON + n))
+            rarity = most - (logs[n] if n < KEPT else log(COMMON + n))
             weight = said * (LEAST if rarity < LEAST or word in names else rarity)
             total += weight * weight
-        return sqrt(total) or 1.0
+        return total

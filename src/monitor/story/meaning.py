@@ -22,18 +22,18 @@ mention does not grow beyond that, and each row is 2 x 384 floats.
 from __future__ import annotations
 
 from array import array
-from math import inf, log, sqrt
-from operator import mul
-from typing import TYPE_CHECKING, NamedTuple
+from math import log, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
 
 from monitor.story.background import Background
+from monitor.story.likelihood import HALF, largest, line, same_matter, unit
 from monitor.story.shortlist import Shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -55,16 +55,15 @@ class Mean(Struct, frozen=True, array_like=True):
     count: int
 
 
-class _Looked(NamedTuple):
+class _Looked(Struct, frozen=True):
     """What was looked for last: the direction, its short form, the rows found."""
 
-    x: Vector | None = None
-    short: Vector | None = None
-    rows: Sequence[int] = ()
+    x: Any = None
+    short: Any = None
+    rows: tuple[int, ...] | list[int] = ()
 
 
 _LOOKED_FOR_NOTHING = _Looked()
-HALF = np.dtype("<f2")
 LEAST_LENGTH = 1e-6
 SCALE_MOST = 1e12
 
@@ -97,7 +96,7 @@ class Meaning:
         self._weight = array("d")
         self._count = array("q")
         self._active = array("d")
-        self._word_norm = array("d")
+        self._word_square = array("d")
         self._touched = array("q")
         self._background = Background(self._umbrella, width, self._settings.background)
         self._scale = 1.0
@@ -122,12 +121,7 @@ class Meaning:
                 return None
             self._begin(model, len(vector) // 2)
         self._strangers = 0
-        raw: Vector = np.frombuffer(vector, HALF).astype(np.float32)
-        length = sqrt(raw.dot(raw))
-        if not 0.0 < length < inf:
-            return None
-        raw /= length
-        return raw
+        return unit(vector)
 
     def direction(self, raw: Vector, brands: tuple[str, ...]) -> Vector:
         """Return the embedding without what all that is said of its brand has in common, of length 1."""
@@ -140,8 +134,7 @@ class Meaning:
         if not self._stories:
             return None
         settings = self._settings
-        rarities = self._lexicon.rarities(words)
-        squares = dict(zip(words, map(mul, rarities, rarities), strict=True))
+        squares = self._lexicon.squares(words)
         norm = sqrt(sum(squares.values())) or 1.0
         best, best_row = settings.join, -1
         recent = max(self._total, self._scale * settings.active_prior)
@@ -151,38 +144,48 @@ class Meaning:
         lift = weight * log(self._peak + seldom) - usual
         reach = most + (negative * lift if lift <= 0 else min(lift, settings.active_most))
         least = max(settings.join_least, best - reach)
-        for likelihood, row in self._nearest(x):
+        quiet = FAINT * seldom
+        hushed = weight * log(quiet + seldom) - usual
+        hushed = negative * hushed if hushed <= 0 else min(hushed, settings.active_most)
+        hopeful = most + hushed
+        hopeless, lost = best - hopeful, best - hushed
+        for likelihood, row in zip(*self._nearest(x)):  # noqa: B905 -- to ask for equal lengths takes longer than this
             if likelihood < least:
                 break
+            # To look up the words of many stories takes longest: few are left that could win by them.
+            if active[row] <= quiet and (
+                likelihood < hopeless or (likelihood < lost and said.isdisjoint(stories[row].words.keys()))
+            ):
+                continue
             bonus = weight * log(active[row] + seldom) - usual
             score = likelihood + (negative * bonus if bonus <= 0 else self._lifted(bonus, row))
-            # To look up the words of many stories takes longest: few are left that could win by them.
             if score + most < best or (score < best and said.isdisjoint(stories[row].words.keys())):
                 continue
             score += most * self._alike(squares, norm, row)
-            if score >= best and (score > best or best_row < 0) and allowed(stories[row]):
+            if score >= best and (score > best or not 0 <= best_row < row) and allowed(stories[row]):
                 best, best_row, least = score, row, max(least, score - reach)
+                hopeless, lost = best - hopeful, best - hushed
         return (stories[best_row], best) if best_row >= 0 else None
 
-    def _nearest(self, x: Vector) -> list[tuple[float, int]]:
-        """Return (log-likelihood ratio, row) of the likeliest stories, best first. The rows are kept for `near`."""
+    def _nearest(self, x: Vector) -> tuple[list[float], list[int]]:
+        """Return log-likelihood ratios and rows of the likeliest stories, best first. The rows are kept for `near`."""
         n, k = len(self._stories), self._settings.candidates
         short = self._shortlist.shorten(x) if n > DIRECT else None
         if short is not None:
-            rows = self._shortlist.pick(short, self._offset[:n], 2 * k)
+            rows = self._shortlist.pick(short, self._slope[:n], self._offset[:n], 2 * k)
             ratios = self._sum.take(rows, axis=0).dot(x)
             ratios *= self._slope.take(rows)
             ratios += self._offset.take(rows)
-            order = _largest(ratios, k)
+            order = largest(ratios, k)
             found = rows.take(order).tolist()
         else:
             ratios = self._sum[:n].dot(x)
             ratios *= self._slope[:n]
             ratios += self._offset[:n]
-            order = _largest(ratios, k)
+            order = largest(ratios, k)
             found = order.tolist()
         self._last = _Looked(x, short, found)
-        return list(zip(ratios.take(order).tolist(), found, strict=True))
+        return ratios.take(order).tolist(), found
 
     def _lifted(self, bonus: float, row: int) -> float:
         """Return what is left of a story's bonus for being spoken of: the looser it is, the less."""
@@ -202,7 +205,7 @@ class Meaning:
             for word, square in squares.items():
                 if word in counts:
                     both += square * counts[word]
-        return both / (norm * self._word_norm[row]) if both else 0.0
+        return both / (norm * sqrt(self._word_square[row] or 1.0)) if both else 0.0
 
     def near(self, story: Story, x: Vector, allowed: Callable[[Story], bool]) -> tuple[Story, float] | None:
         """Return another story about the same matter as `story`, which mention `x` just joined, or None.
@@ -222,7 +225,7 @@ class Meaning:
         if not others:
             return None
         products = self._sum.take(np.array(others), axis=0).dot(self._sum[row])
-        norm = self._word_norm[row]
+        norm = sqrt(self._word_square[row] or 1.0)
         squares: dict[str, float] | None = None
         best, best_row = settings.merge, -1
         for product, other in zip(products.tolist(), others, strict=True):
@@ -230,30 +233,19 @@ class Meaning:
             if likelihood < settings.merge_least or likelihood + settings.merge_words < best:
                 continue
             if squares is None:
-                rarities = self._lexicon.rarities(story.words)
-                weighted = map(mul, story.words.values(), map(mul, rarities, rarities))
-                squares = dict(zip(story.words, weighted, strict=True))
+                said = story.words
+                squares = {word: said[word] * square for word, square in self._lexicon.squares(said).items()}
             score = likelihood + settings.merge_words * self._alike(squares, norm, other)
             if score >= best and (score > best or best_row < 0) and allowed(self._stories[other]):
                 best, best_row = score, other
         return (self._stories[best_row], best) if best_row >= 0 else None
 
     def _same(self, one: int, two: int, product: float) -> float:
-        """Return how much likelier two stories' means are if they are about one matter than about two.
-
-        The log-likelihood ratio a dimension; `product` is the inner product of their sums. A story is not taken to be
-        known better than `merge_known` mentions would tell: it has sides, and it drifts.
-        """
-        kin, known = self._settings.kinship, self._settings.merge_known
-        weight, other = self._weight[one], self._weight[two]
-        n, other_n = weight / (1.0 + weight / known), other / (1.0 + other / known)
-        belief = kin / (n * kin + 1.0 - kin)
-        apart = kin + (1.0 - kin) / other_n
-        together = (1.0 - kin) * (belief + 1.0 / other_n)
-        length = self._tight[two] ** 2
-        expected = n * belief
-        distance = length - 2.0 * expected * product / (weight * other) + (expected * self._tight[one]) ** 2
-        return 0.5 * (log(apart / together) + length / apart - distance / together)
+        """Return how much likelier two stories are one matter than two, by the inner product of their sums."""
+        settings, weight, tight = self._settings, self._weight, self._tight
+        return same_matter(
+            weight[one], weight[two], tight[one], tight[two], product, kin=settings.kinship, known=settings.merge_known
+        )
 
     def _neighbours(self, row: int) -> list[int]:
         """Return the rows nearest to the mention that was looked for last, without `row` and single mentions."""
@@ -292,37 +284,47 @@ class Meaning:
         row = self._row.get(story.id)
         if row is None:
             row = self._open(story)
-        mine, uncentred = self._sum[row], self._raw[row]
-        mine += weight * x if weight != 1.0 else x
-        uncentred += weight * raw if weight != 1.0 else raw
+        mine, uncentred, looked = self._sum[row], self._raw[row], self._last
+        short = looked.short if looked.x is x else None
+        if short is None:
+            short = self._shortlist.shorten(x)
+        if weight != 1.0:
+            raw_share, share, short = weight * raw, weight * x, None if short is None else weight * short
+            mine += share
+            uncentred += raw_share
+        else:
+            mine += x
+            uncentred += raw
+        if short is not None:
+            line = self._shortlist.lines[row]
+            line += short
         self._weight[row] += weight
-        self._count[row] += 1
+        count = self._count[row] = self._count[row] + 1
         self._spoken_of(row)
-        self._refresh(row, self._last if weight == 1.0 and self._last.x is x else _LOOKED_FOR_NOTHING)
-        self._background.learn(raw, brands, self._count[row])
+        self._settle(row, mine)
+        if count < OFTEN or count % SELDOM == 0:
+            self._word_square[row] = self._lexicon.square(story.words)
+        self._background.learn(raw, brands, count)
 
-    def _refresh(self, row: int, added: _Looked = _LOOKED_FOR_NOTHING) -> None:
-        """Reckon anew what follows from a story's sum and words; of its short form only what was `added`, if known."""
+    def _refresh(self, row: int) -> None:
+        """Reckon anew all that follows from a story's sum and words."""
+        mine = self._sum[row]
+        if (short := self._shortlist.shorten(mine)) is not None:
+            self._shortlist.lines[row] = short
+        self._settle(row, mine)
+        if self._count[row] < OFTEN or self._count[row] % SELDOM == 0:
+            self._word_square[row] = self._lexicon.square(self._stories[row].words)
+
+    def _settle(self, row: int, mine: Vector) -> None:
+        """Reckon anew what follows from a story's sum, `mine`, and its weight."""
         self._clock += 1
         self._touched[row] = self._clock
-        mine = self._sum[row]
         square = float(mine.dot(mine))
         weight = self._weight[row] = max(LEAST_WEIGHT, self._weight[row])
-        slope, offset = _line(weight, square, self._settings.kinship)
-        if added.short is not None:
-            line = self._shortlist.lines[row]
-            line *= slope / (self._slope[row] or slope)
-            line += added.short * slope
-        elif (short := self._shortlist.shorten(mine)) is not None:
-            self._shortlist.lines[row] = short * slope
-        self._slope[row] = slope
-        self._offset[row] = offset
+        self._slope[row], self._offset[row] = line(weight, square, self._settings.kinship)
         self._tight[row] = sqrt(square) / weight
-        count = self._count[row]
-        if count > 1:
+        if self._count[row] > 1:
             self._singles.pop(self._stories[row].id, None)
-        if count < OFTEN or count % SELDOM == 0:
-            self._word_norm[row] = self._lexicon.norm(self._stories[row].words)
 
     def _open(self, story: Story) -> int:
         if len(self._stories) >= self._settings.rows:
@@ -344,7 +346,7 @@ class Meaning:
         self._weight.append(0.0)
         self._count.append(0)
         self._active.append(0.0)
-        self._word_norm.append(1.0)
+        self._word_square.append(0.0)
         self._touched.append(0)
         if self._shortlist.is_due(row + 1, self._clock):
             self._shortlist.turn(self._sum[: row + 1], self._slope[: row + 1], self._clock)
@@ -385,7 +387,7 @@ class Meaning:
         last = len(self._stories) - 1
         for rows in self._arrays():
             rows[row] = rows[last]
-        for values in (self._tight, self._weight, self._active, self._word_norm):
+        for values in (self._tight, self._weight, self._active, self._word_square):
             values[row] = values[last]
             values.pop()
         for numbers in (self._count, self._touched):
@@ -441,37 +443,10 @@ class Meaning:
         self._refresh(row)
 
 
-def _largest(values: Vector, k: int) -> NDArray[np.intp]:
-    """Return the places of the `k` largest, the largest first, of equal ones the one that stands first."""
-    if len(values) <= SORTED * k:
-        places: NDArray[np.intp] = (-values).argsort(kind="stable")[:k]
-        return places
-    rest = len(values) - k
-    large = (values >= np.partition(values, rest)[rest]).nonzero()[0]
-    places = large.take((-values.take(large)).argsort(kind="stable"))
-    return places[:k]
-
-
-def _line(weight: float, square: float, kin: float) -> tuple[float, float]:
-    """Return (slope, offset): a mention's log-likelihood ratio a dimension is slope * (its embedding . sum) + offset.
-
-    A story of `weight` mentions whose sum has the squared length `square` is believed to lie at `belief` times its sum,
-    and a mention of it about there with the variance `together`; one of another about the origin, with variance 1.
-
-    >>> slope, offset = _line(1.0, 1.0, 0.4)
-    >>> round(slope * 1.0 + offset, 2), round(slope * 0.5 + offset, 2), round(offset, 2)
-    (0.37, 0.13, -0.1)
-    """
-    belief = kin / (weight * kin + 1.0 - kin)
-    together = (1.0 - kin) * (1.0 + belief)
-    offset = 0.5 * (1.0 - log(together) - (1.0 + square * belief * belief) / together)
-    return belief / together, offset
-
-
 LEAST_WEIGHT = 1e-3
 """A story whose mentions were withdrawn is never known by less."""
-SORTED = 4
-"""Up to so many times as many as are wanted, sorting all of them is as quick as picking first."""
+FAINT = 0.1
+"""Up to this part of the least share that counts, what is spoken of a story hardly changes its prior."""
 DIRECT = 512
 """From so many stories on, twice as many as are wanted are picked by their short form and then compared in full."""
 OFTEN = 12

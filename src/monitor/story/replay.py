@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from monitor.mention.model import MAX_TEXT
 from monitor.sentiment.reading import Origin, ReadMention
+from monitor.story.ahead import read_ahead
 from monitor.story.grouper import Grouper
 from monitor.story.read import parents
 from monitor.story.recent import Recent
 from monitor.story.types import Share, StorySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from monitor.brand.match import BrandMatcher
     from monitor.mention.model import Mention
@@ -86,6 +86,14 @@ class Replay:
         self._clock = 0.0
         self.counts = Counts()
 
+    @staticmethod
+    def expect(mentions: Sequence[Mention], readings: Sequence[Reading | None]) -> None:
+        """Read mentions that will be taken next ahead: they are placed quicker, and no differently."""
+        read_ahead(
+            (mention.text[:READ_CHARS], reading.vector if reading else None)
+            for mention, reading in zip(mentions, readings, strict=True)
+        )
+
     def take(self, mention: Mention, reading: Reading | None) -> Iterator[Placed | Merge]:
         """Place a mention; yield what happened, merges before the placement that they belong to."""
         key = f"{mention.source}:{mention.id}"
@@ -133,7 +141,7 @@ class Replay:
             mention.kind,
             at,
             at,
-            mention.text[: min(READ_CHARS, MAX_TEXT)],
+            mention.text[:READ_CHARS],
             _NOWHERE,
             reading,
             mention.author,

@@ -24,7 +24,7 @@ MARGIN = 3.0
 
 
 class Shortlist:
-    """Holds each story's vector by the directions in which the stories differ most.
+    """Holds each story's sum by the directions in which the stories differ most.
 
     These are their principal components (Pearson, "On lines and planes of closest fit", 1901). What those leave out is
     made up for on the mean, so that inner products are as large as in full. The components are found when there are
@@ -42,18 +42,19 @@ class Shortlist:
         """Return a vector by the components, or None while there are none."""
         return None if self._components is None else vector.dot(self._components)
 
-    def pick(self, short: Vector, offsets: Vector, k: int) -> NDArray[np.intp]:
-        """Return the rows of the `k` largest of `lines . short + offsets`, in order of row.
+    def pick(self, short: Vector, slopes: Vector, offsets: Vector, k: int) -> NDArray[np.intp]:
+        """Return the rows of the `k` largest of `slopes * (lines . short) + offsets`, in order of row.
 
         What lies further below the least of those picked of late than that goes up and down is not sorted.
         """
         rough = self.lines[: len(offsets)].dot(short)
+        rough *= slopes
         rough += offsets
         rows = (rough > self._enough - MARGIN * self._unlike).nonzero()[0]
         if len(rows) < k:
             rows = np.arange(len(rough))
         near = rough.take(rows)
-        picked = near.argpartition(len(rows) - k)[len(rows) - k :]
+        picked = near.argsort()[len(rows) - k :]  # of so few, quicker than picking without an order
         further = float(near[picked[0]]) - self._enough
         self._enough += LATELY * further
         self._unlike += LATELY * (abs(further) - self._unlike)
@@ -77,5 +78,5 @@ class Shortlist:
         left_out = energies.sum() / energies[-SHORT:].sum()
         self._components = (axes[:, -SHORT:] * np.sqrt(left_out)).astype(np.float32)
         for part in parts:
-            self.lines[part] = sums[part].dot(self._components) * slopes[part, None]
+            self.lines[part] = sums[part].dot(self._components)
         self._next, self._last = 2 * stories, changes

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import filterfalse
 from sys import intern
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 READ_CHARS = 400
 """Only so much of a text is looked at, so that a kept exemplar says as much as the mention did."""
@@ -96,7 +101,7 @@ def take_apart(text: str) -> Text:
     ()
     """
     text = text[:READ_CHARS]
-    passed_on = _REPOST.match(text)
+    passed_on = _REPOST.match(text) if "@" in text else None
     bare = text[passed_on.end() :] if passed_on else text
     links: tuple[str, ...] = ()
     if "://" in bare or "www." in bare:
@@ -107,10 +112,13 @@ def take_apart(text: str) -> Text:
     bare = bare.lower()
     tags = tuple(dict.fromkeys(t[:WORD_CHARS] for t in _TAG.findall(bare))) if "#" in bare or "\uff03" in bare else ()
     words = _split(bare)
-    if words and len(max(words, key=len)) > WORD_CHARS:
+    lengths = [*map(len, words)]
+    if words and max(lengths) > WORD_CHARS:
         words = [w[:WORD_CHARS] for w in words]
-    words = [*map(intern, words)]  # the same words stand in many stories
-    content = tuple(dict.fromkeys([w for w in words if w not in STOP and (len(w) > 1 or w.isdigit())]))
+    telling: Iterable[str] = filterfalse(STOP.__contains__, words)
+    if 1 in lengths:
+        telling = [w for w in telling if len(w) > 1 or w.isdigit()]
+    content = tuple(dict.fromkeys(map(intern, telling)))  # the same words stand in many stories
     digest = blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
     return Text(tuple(words), content, links, tags, passed_on is not None, int.from_bytes(digest, "big") >> 1)
 
