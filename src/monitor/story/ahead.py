@@ -19,8 +19,9 @@ from monitor.story.words import take_apart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-AHEAD = 256
-"""So many mentions are read ahead at once; what was found is remembered for so many."""
+AHEAD = 512
+"""So many mentions are read ahead at once, as many as a record of readings holds; what was found is remembered for so
+many at least."""
 _MIN_WORDS = StorySettings().min_words
 
 

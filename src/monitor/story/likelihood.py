@@ -25,7 +25,7 @@ SORTED = 4
 """Up to so many times as many as are wanted, sorting all of them is as quick as picking first."""
 
 
-@lru_cache(maxsize=256)  # read ahead of placing, or repeated
+@lru_cache(maxsize=512)  # as many as are read ahead of placing
 def unit(vector: bytes) -> Vector | None:
     """Return an embedding (float16 bytes) with length 1, not to be written to; None if it has no length."""
     if len(vector) % 2:
