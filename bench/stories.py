@@ -6,8 +6,7 @@
 `quality` runs the six labelled streams of the shared folder through the production grouping and its scorer, as of the
 time. Vectors come from the packaged model, or from FOLDER/SET.npy (one row per line of the stream, any float type).
 `cost` prints readings a second on one core against the number of live stories, without the model, and memory; mentions
-come in micro-batches, as from the topic. Some of
-the stories asked for are split: 1,690 are about 2,000.
+come in micro-batches, as from the topic. Some of the stories asked for are split: 1,690 are about 2,000.
 """
 
 from __future__ import annotations

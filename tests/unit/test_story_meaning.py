@@ -180,6 +180,27 @@ def test_a_restored_story_is_found_by_its_meaning(grouper):
     assert place(other, topic(1)).story == first
 
 
+@pytest.mark.parametrize("what", ["nothing", "a restart", "copies"])
+def test_a_storys_words_are_never_more_like_others_than_the_same(grouper, what):
+    """However rarities have changed since the length of its words was reckoned."""
+    text = "the front desk lost our booking twice and nobody there helped us at all"
+    for i in range(40):
+        place(grouper, topic(100 + i), at=float(i))
+    for _ in range(13):  # from twelve on the length of its words is reckoned every now and then
+        first = place(grouper, topic(1)).story
+    first = grouper.place(mention(text, near(topic(1)))).story
+    if what == "a restart":
+        blobs = [grouper.dump(story) for story in grouper.live()]
+        grouper = Grouper("alba")
+        grouper.restore(blobs)
+    if what == "copies":
+        assert {grouper.place(mention(text, near(topic(1)))).story for _ in range(30)} == {first}
+    story, meaning = grouper.story(first), grouper._meaning
+    weighted = {word: story.words[word] * square for word, square in grouper.lexicon.squares(story.words).items()}
+    length = sqrt(grouper.lexicon.square(story.words))
+    assert meaning._alike(weighted, length, meaning._row[story.id]) == pytest.approx(1.0, rel=0.25)
+
+
 def test_a_withdrawn_mention_leaves_the_mean(grouper):
     first = place(grouper, topic(1))
     gone = mention("told differently again", near(topic(1)))

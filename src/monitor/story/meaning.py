@@ -205,7 +205,14 @@ class Meaning:
             for word, square in squares.items():
                 if word in counts:
                     both += square * counts[word]
-        return both / (norm * sqrt(self._word_square[row] or 1.0)) if both else 0.0
+        return both / (norm * self._word_length(row)) if both else 0.0
+
+    def _word_length(self, row: int) -> float:
+        """Return the length of a story's weighted words; after a copy it is reckoned anew when it is asked for."""
+        square = self._word_square[row]
+        if square == UNKNOWN:
+            square = self._word_square[row] = self._lexicon.square(self._stories[row].words)
+        return sqrt(square) or 1.0
 
     def near(self, story: Story, x: Vector, allowed: Callable[[Story], bool]) -> tuple[Story, float] | None:
         """Return another story about the same matter as `story`, which mention `x` just joined, or None.
@@ -225,7 +232,7 @@ class Meaning:
         if not others:
             return None
         products = self._sum.take(np.array(others), axis=0).dot(self._sum[row])
-        norm = sqrt(self._word_square[row] or 1.0)
+        norm = self._word_length(row)
         squares: dict[str, float] | None = None
         best, best_row = settings.merge, -1
         for product, other in zip(products.tolist(), others, strict=True):
@@ -264,6 +271,7 @@ class Meaning:
         row = self._row.get(story.id)
         if row is not None:
             self._spoken_of(row)
+            self._word_square[row] = UNKNOWN
 
     def _spoken_of(self, row: int) -> None:
         active = self._active[row] = self._active[row] + self._scale
@@ -312,8 +320,7 @@ class Meaning:
         if (short := self._shortlist.shorten(mine)) is not None:
             self._shortlist.lines[row] = short
         self._settle(row, mine)
-        if self._count[row] < OFTEN or self._count[row] % SELDOM == 0:
-            self._word_square[row] = self._lexicon.square(self._stories[row].words)
+        self._word_square[row] = self._lexicon.square(self._stories[row].words)
 
     def _settle(self, row: int, mine: Vector) -> None:
         """Reckon anew what follows from a story's sum, `mine`, and its weight."""
@@ -346,7 +353,7 @@ class Meaning:
         self._weight.append(0.0)
         self._count.append(0)
         self._active.append(0.0)
-        self._word_square.append(0.0)
+        self._word_square.append(UNKNOWN)
         self._touched.append(0)
         if self._shortlist.is_due(row + 1, self._clock):
             self._shortlist.turn(self._sum[: row + 1], self._slope[: row + 1], self._clock)
@@ -443,6 +450,7 @@ class Meaning:
         self._refresh(row)
 
 
+UNKNOWN = -1.0
 LEAST_WEIGHT = 1e-3
 """A story whose mentions were withdrawn is never known by less."""
 FAINT = 0.1
