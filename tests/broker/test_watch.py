@@ -219,7 +219,7 @@ async def test_rebalances_that_give_it_nothing_at_first_leave_no_hole(broker, pr
             async with asyncio.timeout(20):
                 while not running.done() and _committed(store) < begin + EACH // 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-    await _all_there(running, store, len(values))
+    await _all_there(watcher, running, store, len(values))
     stop.set()
     await running
     store.close()
@@ -233,7 +233,7 @@ async def test_what_was_left_out_is_sought_and_read_once(broker, prefix, tmp_pat
     stop = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(watcher.run(stop))
-        await _all_there(running, store, EACH)
+        await _all_there(watcher, running, store, EACH)
     assert any(line["event"] == "sought_back" for line in logs)
     stop.set()
     await running
@@ -258,10 +258,18 @@ async def test_records_that_the_topic_does_not_have_end_the_worker(kafka_broker,
     store.close()
 
 
-async def _all_there(running, store, expected):
-    async with asyncio.timeout(30):
-        while not running.done() and _committed(store) < expected:  # noqa: ASYNC110 -- the store is no future
-            await asyncio.sleep(0.1)
+async def _all_there(watcher, running, store, expected):
+    try:
+        async with asyncio.timeout(60):  # an answer of the broker that is lost is asked for again after 40
+            while not running.done() and _committed(store) < expected:  # noqa: ASYNC110 -- the store is no future
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        owned = {number: (one.position, one.seeks) for number, one in watcher._owned.items()}
+        consumer = watcher.app.consumer
+        pytest.fail(
+            f"{_committed(store)} of {expected} are stored; (position, seeks) by partition: {owned}; "
+            f"assigned: {consumer.assignment()}; joins: {watcher.joins}; paused: {consumer._paused_partitions}"
+        )
     if running.done():
         running.result()
     assert _committed(store) == expected
