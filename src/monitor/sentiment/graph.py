@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OPSET: Final = 20
 FAR: Final = -1e4
+SUREST: Final = 0.7
+"""How far, as a logarithm, the head `sure` may stretch or shrink a text's sentiment."""
 CONTRIBUTED: Final = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 
@@ -188,7 +190,8 @@ def build(
     """Return the checked graph.
 
     Args:
-        tensors: the encoder's weights under the base's own names; `heads.sentiment`, `heads.complaint` and `story`.
+        tensors: the encoder's weights under the base's own names; `heads.sentiment`, `heads.complaint` and `story`;
+            with `heads.sure`, the sentiment's logits are multiplied by its exponential.
         shape: the encoder's sizes.
         products: how the layers' products are worked out; None: in float32.
         watched: filled with the names of the products whose inputs, (batch, tokens, width), become outputs too, under
@@ -218,8 +221,17 @@ def build(
 
     first = g.op("Gather", x.plain, g.constant(np.array(0, np.int64), "pick0"), axis=1)
     features = g.op("Concat", first, means[-1], axis=1)
-    for head in ("sentiment", "complaint"):
-        g.linear(features, tensors[f"heads.{head}.weight"], tensors[f"heads.{head}.bias"], f"heads.{head}", to=head)
+
+    def head(name: str, to: str = "") -> str:
+        weight, bias = tensors[f"heads.{name}.weight"], tensors[f"heads.{name}.bias"]
+        return g.linear(features, weight, bias, f"heads.{name}", to=to)
+
+    head("complaint", "complaint")
+    if "heads.sure.weight" in tensors:
+        rise = g.op("Clip", head("sure"), g.number(-SUREST), g.number(SUREST))
+        g.op("Mul", head("sentiment"), g.op("Exp", rise), to="sentiment")
+    else:
+        head("sentiment", "sentiment")
     g.linear(g.op("Concat", *means, axis=1), tensors["story.weight"], tensors["story.bias"], "story", to="story")
 
     def value(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:

@@ -26,7 +26,7 @@ def save(net: Net, tokenizer: Path, folder: Path) -> None:
     """Write `model.safetensors` (float16) and `tokenizer.json` into `folder`; the card comes with `sign`."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {base_name(name): weight for name, weight in net.encoder.state_dict().items()}
-    for head in SHIPPED:
+    for head in (*SHIPPED, *(["sure"] if "sure" in net.heads else [])):
         tensors[f"heads.{head}.weight"] = net.heads[head].weight
         tensors[f"heads.{head}.bias"] = net.heads[head].bias
     tensors["story.weight"], tensors["story.bias"] = net.story.weight, net.story.bias
@@ -67,7 +67,7 @@ def sign(folder: Path, calibration: Calibration, made: dict[str, str | int | flo
 def load(folder: Path) -> Net:
     """Return the network of the weights in `folder`, in float32: the reference for the fast runtime."""
     stored = {name: weight.to(torch.float32) for name, weight in load_file(folder / "model.safetensors").items()}
-    net = Net(SHIPPED)
+    net = Net({**SHIPPED, "sure": 1} if "heads.sure.weight" in stored else SHIPPED)
     state = {}
     for name in net.state_dict():
         state[name] = stored[base_name(name.removeprefix("encoder."))] if name.startswith("encoder.") else stored[name]

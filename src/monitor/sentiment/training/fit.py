@@ -19,6 +19,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor
 
+from monitor.sentiment.cpu import brief, cpu_features
 from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
 from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, Row, epoch
 
@@ -56,7 +57,7 @@ class Plan(Struct, frozen=True):
 
 
 TAUGHT: Final = Plan(
-    seed=23, epochs=3, rate=1e-4, warm=0.016, stop=1200, cool=1200, keep=0.995, save_every=100,
+    seed=23, epochs=3, rate=1e-4, warm=0.016, stop=1500, cool=1500, keep=0.995, save_every=100,
     shares=TAUGHT_SHARE, soft=1.0, soft_complaint=0.5, hard=0.4,
 )  # fmt: skip
 """The settings of the second training, by a teacher's answers."""
@@ -218,6 +219,7 @@ class Training:
         self._mean = Net({name: head.classes for name, head in HEADS.items()})
         self._mean.load_state_dict(self.net.state_dict())
         self._optimiser = torch.optim.AdamW(groups(self.net, plan), fused=True)
+        self._half = brief(cpu_features())
         self.step = 0
         self.seconds = 0.0
         if state is not None and state.exists():
@@ -253,7 +255,7 @@ class Training:
         for group in self._optimiser.param_groups:
             group["lr"] = group["top"] * pace(self.step, steps, plan)
         part = len(batch.rows) // 4 + 1
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
             with torch.no_grad():
                 bare = batch.bare[:part]
                 target = F.normalize(mean(self.base(bare, bare > 0)[-1].float(), bare > 0), dim=1)

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
 from torch import Tensor, nn
 
+from monitor.sentiment.graph import SUREST
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -101,12 +103,24 @@ class Net(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is optional, 
             self.story.bias.zero_()
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the logits of every head and the story vector (unit length), (batch, ...)."""
+        """Return the logits of every head and the story vector (unit length), (batch, ...).
+
+        With a head `sure`, which says how far the text's sentiment can be told (a temperature of its own: Joy et al.
+        2023), the sentiment's logits are multiplied by its exponential.
+        """
         layers = self.encoder(ids, mask)
         means = [mean(layer, mask) for layer in layers]
-        features = self.drop(torch.cat([layers[-1][:, 0], means[-1]], 1))
+        features = self.drop(self.features(layers, mask))
         story = F.normalize(self.story(torch.cat(means, 1)).float(), dim=1)
-        return {name: head(features) for name, head in self.heads.items()}, story
+        logits = {name: head(features) for name, head in self.heads.items()}
+        if "sure" in logits:
+            logits["sentiment"] = logits["sentiment"] * logits.pop("sure").clamp(-SUREST, SUREST).exp()
+        return logits, story
+
+    @staticmethod
+    def features(layers: list[Tensor], mask: Tensor) -> Tensor:
+        """Return what the heads see (batch, 2 * width): [CLS] beside the mean over tokens."""
+        return torch.cat([layers[-1][:, 0], mean(layers[-1], mask)], 1)
 
 
 _INSIDE: Final = {

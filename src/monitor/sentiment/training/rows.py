@@ -97,7 +97,7 @@ TAUGHT_SHARE: Final = MappingProxyType(
         "irony": 0.6,
         "emotion": 0.6,
         "complaints": 3.0,
-        "written": 1.75,
+        "written": 1.5,
     }
 )
 """The same where a teacher helps."""

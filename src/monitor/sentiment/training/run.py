@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from monitor.sentiment.errors import ModelError
-from monitor.sentiment.runtime import OnnxScorer
 from monitor.sentiment.tokens import Tokens
-from monitor.sentiment.training.calibrate import calibrate
-from monitor.sentiment.training.export import save, sign
+from monitor.sentiment.training.calibrate import calibrate, settle
+from monitor.sentiment.training.export import load, save, sign
 from monitor.sentiment.training.fit import TAUGHT, Plan, Training
 from monitor.sentiment.training.net import Net
 from monitor.sentiment.training.ranges import write_ranges
@@ -67,8 +66,8 @@ def make_weights(
 ) -> Card:
     """Train on the sets below `data` and write weights to `out`; started again, it goes on from its checkpoints.
 
-    First the encoder learns the sets' labels, then a larger teacher does, then the encoder learns what the teacher says
-    of them and of posts about companies that were written for this project, and the labels of those.
+    First the encoder learns the sets' labels; then a larger teacher does, and those of posts that were written for this
+    project; then the encoder learns what the teacher says of all of them beside the labels.
 
     Args:
         data: the folder of the labelled sets.
@@ -103,10 +102,12 @@ def make_weights(
     began = time.perf_counter()
     save(net, base / "tokenizer.json", out)
     (out / RANGES).unlink(missing_ok=True)
-    card = sign(out, Calibration(), {})
     held_out = rows(data, "dev")
-    write_ranges(out, card, [row.text for row in held_out])
-    calibration = calibrate(OnnxScorer(out, threads=threads, runtime="float32"), held_out)
+    rounded = load(out)
+    found = calibrate(rounded, tokens, held_out)
+    save(settle(rounded, found), base / "tokenizer.json", out)
+    write_ranges(out, sign(out, Calibration(), {}), [row.text for row in held_out])
+    spent = first.seconds + teaching.seconds + second.seconds
     made: dict[str, str | int | float] = {
         "base": "sentence-transformers/all-MiniLM-L6-v2",
         "teacher": "sentence-transformers/all-mpnet-base-v2",
@@ -114,6 +115,6 @@ def make_weights(
         "rows": len(whole),
         "steps": first.step + second.step,
         "teacher_steps": teaching.step,
-        "seconds": round(first.seconds + teaching.seconds + second.seconds + time.perf_counter() - began),
+        "seconds": round(spent + time.perf_counter() - began),
     }
-    return sign(out, calibration, made)
+    return sign(out, found.calibration, made)

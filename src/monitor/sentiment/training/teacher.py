@@ -4,8 +4,9 @@ Its one pass over the rows gives soft labels for nothing: what it says of a row 
 row never seen. Rows met before it knew enough, and a sample of rows that it never meets, are asked at the end.
 
 The encoder is MPNet (Song et al. 2020): post-norm, with a bias per distance (Raffel et al. 2020). Its lower half stands
-still, so the way back is half as long; its upper half moves in bfloat16 beside float32 masters. Each half of a batch is
-worked on by one thread, which waits once a step, not once a product: on shared cores that is three times as fast.
+still, so the way back is half as long; its upper half moves beside float32 masters, in bfloat16 where the CPU
+multiplies in that. Each half of a batch is worked on by one thread, which waits once a step, not once a product: on
+shared cores that is three times as fast.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from monitor.sentiment.cpu import brief, cpu_features
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.training.rows import HEADS, Row, Soft
@@ -60,6 +62,7 @@ MET: Final = {
     "complaints": 2.0,
     "goemotions": 0.093,
     "emotion": 0.37,
+    "written": 1.0,
 }
 """How often each set's rows are met, the largest by class; what is not named is not met."""
 
@@ -71,7 +74,6 @@ ASKED: Final = {
     "irony": 1.0,
     "offensive": 0.78,
     "hate": 0.36,
-    "written": 1.0,
 }
 """What share of each set's rows that it never meets it is asked about in the end."""
 
@@ -87,7 +89,7 @@ class Lesson(Struct, frozen=True):
     head_rate: float = 5e-4
     still: int = 6
     warm: int = 80
-    stop: int = 1546
+    stop: int = 2000
     known_from: int = 250
     smooth: float = 0.05
     drop: float = 0.1
@@ -298,7 +300,8 @@ class Teaching:
         self._net.load_state_dict(own, strict=False)
         self._masters = {name: one.detach().clone() for name, one in self._net.named_parameters() if one.requires_grad}
         self._optimiser = torch.optim.AdamW(self._groups(), fused=True)
-        self._net.layers.to(torch.bfloat16)
+        if brief(cpu_features()):
+            self._net.layers.to(torch.bfloat16)
         self._live = dict(self._net.named_parameters())
         self.step, self.seconds = 0, 0.0
         self.said: dict[int, tuple[float, ...]] = {}
