@@ -18,17 +18,17 @@ BYTES: Final = frozenset({"avx512_vnni", "avx_vnni"})
 """The CPU's features, as Linux names them, with any of which eight bits are faster; without, they would also be wrong:
 the older instruction cuts sums of two products at 16 bits."""
 
-BRIEF: Final = frozenset({"amx_bf16", "avx512_bf16"})
+BFLOAT16: Final = frozenset({"amx_bf16", "avx512_bf16"})
 """The features with any of which products in bfloat16 are faster than in float32; without, five times slower."""
 
 
-def brief(features: frozenset[str]) -> bool:
-    """Return whether training pays in bfloat16.
+def has_bfloat16(features: frozenset[str]) -> bool:
+    """Return whether the CPU multiplies bfloat16 itself, so that training in it pays.
 
-    >>> brief(frozenset({"avx512_vnni"}))
+    >>> has_bfloat16(frozenset({"avx512_vnni"}))
     False
     """
-    return bool(features & BRIEF)
+    return bool(features & BFLOAT16)
 
 
 def cores(quota: str | None = None) -> int:

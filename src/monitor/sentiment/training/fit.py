@@ -19,7 +19,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor
 
-from monitor.sentiment.cpu import brief, cpu_features
+from monitor.sentiment.cpu import has_bfloat16, cpu_features
 from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
 from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, Row, epoch
 
@@ -219,7 +219,7 @@ class Training:
         self._mean = Net({name: head.classes for name, head in HEADS.items()})
         self._mean.load_state_dict(self.net.state_dict())
         self._optimiser = torch.optim.AdamW(groups(self.net, plan), fused=True)
-        self._half = brief(cpu_features())
+        self._half = has_bfloat16(cpu_features())
         self.step = 0
         self.seconds = 0.0
         if state is not None and state.exists():

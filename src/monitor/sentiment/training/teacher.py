@@ -29,7 +29,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from monitor.sentiment.cpu import brief, cpu_features
+from monitor.sentiment.cpu import has_bfloat16, cpu_features
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.training.rows import HEADS, Row, Soft
@@ -300,7 +300,7 @@ class Teaching:
         self._net.load_state_dict(own, strict=False)
         self._masters = {name: one.detach().clone() for name, one in self._net.named_parameters() if one.requires_grad}
         self._optimiser = torch.optim.AdamW(self._groups(), fused=True)
-        if brief(cpu_features()):
+        if has_bfloat16(cpu_features()):
             self._net.layers.to(torch.bfloat16)
         self._live = dict(self._net.named_parameters())
         self.step, self.seconds = 0, 0.0
