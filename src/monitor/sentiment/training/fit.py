@@ -19,7 +19,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor
 
-from monitor.sentiment.cpu import has_bfloat16, cpu_features
+from monitor.sentiment.cpu import cpu_features, has_bfloat16
 from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
 from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, Row, epoch
 

@@ -29,7 +29,7 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from monitor.sentiment.cpu import has_bfloat16, cpu_features
+from monitor.sentiment.cpu import cpu_features, has_bfloat16
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.tokens import Tokens
 from monitor.sentiment.training.rows import HEADS, Row, Soft
