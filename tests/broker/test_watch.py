@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import socket
+import time
 
 import pytest
 import structlog
@@ -42,6 +43,7 @@ class _WithApp(Watcher):
     app = None
     late_s = 0.0
     ahead = 0
+    deaf_s = 0.0
 
     def _app(self):
         self.app = super()._app()
@@ -54,7 +56,18 @@ class _WithApp(Watcher):
         if self.ahead:
             await consumer.seek_wait({tp: offset + self.ahead for tp, offset in offsets.items()})
             self.ahead = 0
+        self._lose_seeks(consumer)
         return offsets
+
+    def _lose_seeks(self, consumer):
+        """Have seeks come to nothing at first, as where the consumer's thread does not answer in time."""
+        seek, hears_from = consumer.seek_wait, time.monotonic() + self.deaf_s
+
+        async def losing(offsets):
+            if time.monotonic() >= hears_from:
+                await seek(offsets)
+
+        consumer.seek_wait = losing
 
     @property
     def joins(self):
@@ -235,6 +248,21 @@ async def test_what_was_left_out_is_sought_and_read_once(broker, prefix, tmp_pat
         running = asyncio.create_task(watcher.run(stop))
         await _all_there(watcher, running, store, EACH)
     assert any(line["event"] == "sought_back" for line in logs)
+    stop.set()
+    await running
+    store.close()
+
+
+async def test_a_seek_that_was_lost_is_made_again_though_nothing_more_comes(broker, prefix, tmp_path):
+    store, watcher, _, values = await _watcher_and_values(broker, prefix, tmp_path, EACH, readings=1)
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        await _publish(producer, watcher.settings.readings, values)
+    watcher.ahead, watcher.deaf_s = EACH // 8, 4.0
+    stop = asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(watcher.run(stop))
+        await _all_there(watcher, running, store, EACH)
+    assert {"sought_back", "sought_again"} <= {line["event"] for line in logs}
     stop.set()
     await running
     store.close()

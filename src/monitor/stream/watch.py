@@ -68,6 +68,9 @@ SEEKS = 5
 SEEK_AGAIN_S = 1.0
 """Real seconds between two seeks."""
 
+SEEK_LOST_S = 5.0
+"""Real seconds without the record that was sought, after which the seek itself is taken for lost."""
+
 _log = structlog.get_logger("monitor.stream.watch")
 
 
@@ -246,10 +249,12 @@ class Watcher:
         """Say again and again how far behind the worker is, also while the store keeps it waiting."""
         while True:
             for partition, owned in list(self._owned.items()):
+                tp = TP(self.settings.readings, partition)
                 with contextlib.suppress(Exception):  # a rebalance takes the consumer's partitions away in between
-                    end = app.consumer.highwater(TP(self.settings.readings, partition))
+                    end = app.consumer.highwater(tp)
                     if end is not None:
                         self._events.lag(partition, max(0, end - owned.position))
+                    await self._seek_again(owned, tp)
             self._events.stories(sum(owned.engine.live_stories for owned in self._owned.values()))
             await asyncio.sleep(LOOK_S)
 
@@ -470,6 +475,19 @@ class Watcher:
         _log.info("sought_back", partition=message.partition, expected=owned.position, came=message.offset)
         with contextlib.suppress(IllegalStateError, TimeoutError):  # a rebalance, after which it is sought anyway
             await self._faust.consumer.seek_wait({TP(message.topic, message.partition): owned.position})
+
+    async def _seek_again(self, owned: _Owned, tp: TP) -> None:
+        """Seek once more where nothing came of a seek: on a quiet topic no later record would say that it was lost.
+
+        It is not counted: a broker that hangs has not lost records.
+        """
+        async with self._lock:
+            now = time.monotonic()
+            if not owned.seeks or now - owned.sought_at < SEEK_LOST_S or self._owned.get(tp.partition) is not owned:
+                return
+            owned.sought_at = now
+            _log.info("sought_again", partition=tp.partition, expected=owned.position)
+            await self._faust.consumer.seek_wait({tp: owned.position})
 
     async def _apply(self, owned: _Owned, batches: Sequence[ReadingBatch], next_offset: int, began: float) -> None:
         engine = owned.engine
