@@ -25,11 +25,11 @@ from monitor.sentiment.weights import Calibration
 
 SETS: Final = ("tweeteval", "xlmt", "apple", "sanders", "sxsw")
 """The sets that sentiment is calibrated on: labelled in three classes by people, of posts."""
-COMPLAINT_NEED: Final = 0.7
+COMPLAINT_NEED: Final = 1.2
 """How much of ln p(negative) goes into a complaint: more ranks new brands better and its own set worse."""
-COMPLAINT_SHARE: Final = 0.5
+COMPLAINT_SHARE: Final = 0.9
 """How much of the log-odds of negative goes into it: the same trade."""
-SIGHT: Final = 16
+SIGHT: Final = 4
 """In how many directions of the encoder's features the temperature may differ from text to text."""
 CALM: Final = 0.003
 """How much a difference of it costs."""
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from monitor.sentiment.training.rows import Row
 
 
-def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
+def minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
+    """Set `parameters` to where `loss` is least (L-BFGS)."""
     optimiser = torch.optim.LBFGS(parameters, lr=0.5, max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -75,6 +76,26 @@ def _unlikely(logits: Tensor, truth: Tensor, worth: Tensor) -> Tensor:
     return (F.cross_entropy(logits, truth, reduction="none") * worth).sum()
 
 
+def even_fit(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+    """Return factor (1,) and bias (3,) of sentiment logits that fit where each set and class counts the same."""
+    truth, even = _truth(rows), _even(rows)
+    rise, bias = torch.zeros(1, requires_grad=True), torch.zeros(3, requires_grad=True)
+    minimise([rise, bias], lambda: _unlikely(logits * rise.exp() + bias, truth, even) + 1e-4 * bias.square().sum())
+    return rise.exp().detach(), bias.detach()
+
+
+def half_even_fit(logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    """Return the factor (1,) of sentiment logits that fits half way from there to the classes as they come."""
+    truth, half = _truth(rows), _half_even(rows)
+    sure = torch.zeros(1, requires_grad=True)
+    minimise([sure], lambda: _unlikely(logits * sure.exp(), truth, half))
+    return sure.exp().detach()
+
+
+def _truth(rows: Sequence[Row]) -> Tensor:
+    return torch.tensor([row.labels["sentiment"][0] for row in rows])
+
+
 class Settled(NamedTuple):
     """What calibration found: for the card, and for the weights (see `settle`)."""
 
@@ -92,7 +113,7 @@ def _sureness(features: Tensor) -> tuple[Tensor, Tensor]:
     return directions[:sight] / (spread[:sight, None] / len(features) ** 0.5), mean
 
 
-def _answers(net: Net, tokens: Tokens, rows: Sequence[Row]) -> Tensor:
+def seen_by(net: Net, tokens: Tokens, rows: Sequence[Row]) -> Tensor:
     """Return what the heads see of each row, (rows, width)."""
     ids = tokens.encode([row.text for row in rows], LONGEST)
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -114,39 +135,37 @@ def calibrate(net: Net, tokens: Tokens, held_out: Sequence[Row]) -> Settled:
         held_out: rows that were not trained on.
     """
     felt = [row for row in held_out if row.source in SETS]
-    features = _answers(net, tokens, felt)
+    features = seen_by(net, tokens, felt)
     with torch.inference_mode():
         found = net.heads["sentiment"](features)
     logits, features = found.clone(), features.clone()  # outside of inference mode: gradients pass by them
-    truth = torch.tensor([row.labels["sentiment"][0] for row in felt])
-    even, half = _even(felt), _half_even(felt)
-    rise, bias = torch.zeros(1, requires_grad=True), torch.zeros(3, requires_grad=True)
-    _minimise([rise, bias], lambda: _unlikely(logits * rise.exp() + bias, truth, even) + 1e-4 * bias.square().sum())
-    settled = (logits * rise.exp() + bias).detach()
+    truth, half = _truth(felt), _half_even(felt)
+    factor, bias = even_fit(logits, felt)
+    settled = logits * factor + bias
     directions, mean = _sureness(features)
     seen = (features - mean) @ directions.T
     sure, tilt = torch.zeros(1, requires_grad=True), torch.zeros(len(directions), requires_grad=True)
-    _minimise(
+    minimise(
         [sure, tilt],
         lambda: _unlikely(settled * (sure + seen @ tilt).exp()[:, None], truth, half) + CALM * tilt.square().sum(),
     )
     pull = (tilt @ directions).detach()
     found = Calibration(
-        sentiment_temperature=round(float((-rise - sure).exp().item()), 4),
+        sentiment_temperature=round(float(((-sure).exp() / factor).item()), 4),
         complaint_need=COMPLAINT_NEED,
         complaint_share=COMPLAINT_SHARE,
     )
-    inside = ((bias - bias.mean()) / rise.exp()).detach()
+    inside = (bias - bias.mean()) / factor
     out = Settled(found, inside, pull, -float(pull @ mean))
     asked = [row for row in held_out if "complaint" in row.labels]
-    features = _answers(net, tokens, asked)
+    features = seen_by(net, tokens, asked)
     with torch.inference_mode():
         heads = {name: head(features) for name, head in settle(net, out).heads.items()}
     sides = heads["sentiment"] * heads["sure"].clamp(-SUREST, SUREST).exp()
     scores = torch.from_numpy(found.complaint_score(heads["complaint"][:, 0].numpy(), sides.numpy()))
     marks = torch.tensor([float(bool(row.labels["complaint"])) for row in asked])
     lift, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    _minimise([lift, shift], lambda: F.binary_cross_entropy_with_logits(scores * lift.exp() + shift, marks))
+    minimise([lift, shift], lambda: F.binary_cross_entropy_with_logits(scores * lift.exp() + shift, marks))
     return out._replace(
         calibration=msgspec.structs.replace(
             found,

@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
 from msgspec import Struct
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from monitor.sentiment.cpu import cpu_features, has_bfloat16
-from monitor.sentiment.training.net import LAYERS, Encoder, Net, base_name, mean
-from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, Row, epoch
+from monitor.sentiment.training.net import LAYERS, WIDTH, Encoder, Net, base_name, mean
+from monitor.sentiment.training.rows import HEADS, SHARE, TAUGHT_SHARE, TOLD_SHARE, Row, epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,8 @@ class Plan(Struct, frozen=True):
     """The settings of one training.
 
     `soft` is how much a teacher's sentiment counts, `soft_complaint` its complaint, and `hard` how much a row's own
-    sentiment does where the teacher speaks.
+    sentiment does where the teacher speaks; `hint` is how much what the teacher saw counts. `still`: how many layers
+    stand still, and with them the embeddings and the story projection.
     """
 
     seed: int = 7
@@ -54,6 +55,8 @@ class Plan(Struct, frozen=True):
     soft: float = 0.0
     soft_complaint: float = 0.0
     hard: float = 1.0
+    hint: float = 0.0
+    still: int = 0
 
 
 TAUGHT: Final = Plan(
@@ -61,6 +64,11 @@ TAUGHT: Final = Plan(
     shares=TAUGHT_SHARE, soft=1.0, soft_complaint=0.5, hard=0.4,
 )  # fmt: skip
 """The settings of the second training, by a teacher's answers."""
+THIRD: Final = Plan(
+    seed=31, epochs=4, rate=1e-4, warm=0.02, stop=3000, cool=1000, keep=0.995, save_every=200,
+    shares=TOLD_SHARE, soft=1.0, soft_complaint=0.7, hard=0.3, hint=1.0, still=2,
+)  # fmt: skip
+"""The settings of the third training, by the mean of a teacher's answers and the first training's."""
 HEAT: Final = 2.0
 """How far a teacher's answers are flattened (Hinton et al. 2015)."""
 
@@ -121,6 +129,13 @@ def soft_loss(logits: dict[str, Tensor], rows: Sequence[Row], plan: Plan) -> Ten
     return (plan.soft * HEAT**2 * flat + plan.soft_complaint * apart) / len(rows)
 
 
+def hint_loss(mine: Tensor, hints: Tensor, rows: Sequence[Row]) -> Tensor:
+    """Return how far `mine` (rows, directions) is from what a teacher saw (Romero et al. 2015), where that is known."""
+    at = [index for index, row in enumerate(rows) if row.soft is not None and row.soft.place >= 0]
+    places = [row.soft.place for row in rows if row.soft is not None and row.soft.place >= 0]
+    return (mine[at] - hints[places]).square().mean() if at else torch.zeros(())
+
+
 def task_loss(logits: dict[str, Tensor], rows: Sequence[Row], plan: Plan) -> Tensor:
     """Return the sum over heads of the loss of the rows that are labelled for it, per row of the batch."""
     total = soft_loss(logits, rows, plan)
@@ -149,7 +164,12 @@ def _worth(row: Row, plan: Plan) -> float:
 
 def groups(net: Net, plan: Plan) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the rate falls by `plan.fall` per layer towards the input; words stand still."""
-    net.encoder.words.weight.requires_grad_(False)  # noqa: FBT003 -- torch's own signature
+    encoder = net.encoder
+    still = [encoder.words]
+    if plan.still:
+        still += [encoder.places, encoder.types, encoder.norm, net.story, *encoder.layers[: plan.still]]
+    for part in still:
+        part.requires_grad_(False)  # noqa: FBT003 -- torch's own signature
     out: list[dict[str, Any]] = []
     for name, weight in net.named_parameters():
         if not weight.requires_grad:
@@ -168,7 +188,7 @@ def pace(step: int, steps: int, plan: Plan) -> float:
     """Return the share of the top rate at `step` of `steps`: up linearly, down linearly, and to zero before `stop`.
 
     >>> [round(pace(step, 1000, Plan(warm=0.1, stop=800, cool=200)), 2) for step in (0, 99, 550, 700, 799)]
-    [0.01, 1.0, 0.5, 0.17, 0.0]
+    [0.01, 1.0, 0.5, 0.16, 0.0]
     """
     ramp = max(1, int(steps * plan.warm))
     if step < ramp:
@@ -197,6 +217,7 @@ class Training:
         state: where the checkpoint is kept; None: nowhere.
         tell: is told of progress: step, steps, loss, distance of the story vector.
         first: the network that it goes on from; None: the base, with new heads.
+        hints: (rows, directions), what a teacher saw of the rows, by their `soft.place`; None: nothing is known of it.
     """
 
     def __init__(
@@ -208,6 +229,7 @@ class Training:
         state: Path | None = None,
         tell: Callable[[int, int, float, float], None] | None = None,
         first: Net | None = None,
+        hints: Tensor | None = None,
     ) -> None:
         torch.manual_seed(plan.seed)
         self._pool, self._tokens, self._plan, self._state, self._tell = pool, tokens, plan, state, tell
@@ -218,13 +240,21 @@ class Training:
             self.net.load_state_dict(first.state_dict())
         self._mean = Net({name: head.classes for name, head in HEADS.items()})
         self._mean.load_state_dict(self.net.state_dict())
-        self._optimiser = torch.optim.AdamW(groups(self.net, plan), fused=True)
+        self._hints = hints
+        self._hinted = None if hints is None else nn.Linear(2 * WIDTH, hints.shape[1])
+        learnt = groups(self.net, plan)
+        if self._hinted is not None:
+            own = list(self._hinted.parameters())
+            learnt.append({"params": own, "lr": plan.head_rate, "top": plan.head_rate, "weight_decay": 0.01})
+        self._optimiser = torch.optim.AdamW(learnt, fused=True)
         self._half = has_bfloat16(cpu_features())
         self.step = 0
         self.seconds = 0.0
         if state is not None and state.exists():
             saved = torch.load(state, weights_only=True)
             self.net.load_state_dict(saved["net"])
+            if self._hinted is not None:
+                self._hinted.load_state_dict(saved["hinted"])
             self._mean.load_state_dict(saved["mean"])
             self._optimiser.load_state_dict(saved["optimiser"])
             self.step, self.seconds = saved["step"], saved["seconds"]
@@ -259,9 +289,11 @@ class Training:
             with torch.no_grad():
                 bare = batch.bare[:part]
                 target = F.normalize(mean(self.base(bare, bare > 0)[-1].float(), bare > 0), dim=1)
-            logits, story = self.net(batch.ids, batch.ids > 0)
+            logits, story, features = self.net.all(batch.ids, batch.ids > 0)
         apart = 1.0 - (story[:part] * target).sum(1).mean()
         loss = task_loss(logits, batch.rows, plan) + plan.hold * apart
+        if self._hinted is not None and self._hints is not None:
+            loss = loss + plan.hint * hint_loss(self._hinted(features.float()), self._hints, batch.rows)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self._optimiser.step()
@@ -287,6 +319,7 @@ class Training:
             {
                 "net": self.net.state_dict(),
                 "mean": self._mean.state_dict(),
+                "hinted": {} if self._hinted is None else self._hinted.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,

@@ -108,14 +108,20 @@ class Net(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is optional, 
         With a head `sure`, which says how far the text's sentiment can be told (a temperature of its own: Joy et al.
         2023), the sentiment's logits are multiplied by its exponential.
         """
+        logits, story, _ = self.all(ids, mask)
+        return logits, story
+
+    def all(self, ids: Tensor, mask: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return what `forward` does, and what the heads see (batch, 2 * width), before any of it is left out."""
         layers = self.encoder(ids, mask)
         means = [mean(layer, mask) for layer in layers]
-        features = self.drop(self.features(layers, mask))
+        seen = self.features(layers, mask)
+        features = self.drop(seen)
         story = F.normalize(self.story(torch.cat(means, 1)).float(), dim=1)
         logits = {name: head(features) for name, head in self.heads.items()}
         if "sure" in logits:
             logits["sentiment"] = logits["sentiment"] * logits.pop("sure").clamp(-SUREST, SUREST).exp()
-        return logits, story
+        return logits, story, seen
 
     @staticmethod
     def features(layers: list[Tensor], mask: Tensor) -> Tensor:

@@ -57,10 +57,11 @@ HEADS: Final = {
 
 
 class Soft(NamedTuple):
-    """What a teacher says of a text, as logits."""
+    """What a teacher says of a text, as logits; `place`: the line of the table of what the teacher saw, or -1."""
 
     sentiment: tuple[float, float, float]
     complaint: float
+    place: int = -1
 
 
 class Row(NamedTuple):
@@ -101,6 +102,13 @@ TAUGHT_SHARE: Final = MappingProxyType(
     }
 )
 """The same where a teacher helps."""
+TOLD_SHARE: Final = MappingProxyType(
+    {
+        "complaints": 3.0,
+        "written": 1.5,
+    }
+)
+"""The same in the third training, of the rows that are drawn for it."""
 
 
 def load(folder: Path, name: str) -> Iterator[dict[str, Any]]:

