@@ -1,6 +1,6 @@
 """The teacher's network: MPNet (Song et al. 2020), post-norm, with a bias per distance (Raffel et al. 2020).
 
-Its parameters are named for what they do; `base_name` gives their names in the file of all-mpnet-base-v2.
+Its parameters are named for what they do; by `MPNET`, `base_name` gives their names in the file of all-mpnet-base-v2.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
 from torch import Tensor, nn
+
+from monitor.sentiment.training.net import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,32 +108,21 @@ class Teacher(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is option
         return {name: head(features) for name, head in self.heads.items()}
 
 
-_INSIDE: Final = {
-    "q": "attention.attn.q",
-    "k": "attention.attn.k",
-    "v": "attention.attn.v",
-    "o": "attention.attn.o",
-    "out_norm": "attention.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "down_norm": "output.LayerNorm",
-}
-_OUTSIDE: Final = {
-    "words": "embeddings.word_embeddings",
-    "places": "embeddings.position_embeddings",
-    "norm": "embeddings.LayerNorm",
-    "bias": "encoder.relative_attention_bias",
-}
-
-
-def base_name(name: str) -> str:
-    """Return the teacher's file's name for a parameter of `Teacher` that is no head's.
-
-    >>> base_name("layers.3.up.weight")
-    'encoder.layer.3.intermediate.dense.weight'
-    """
-    first, *rest = name.split(".")
-    if first == "layers":
-        number, part, kind = rest
-        return f"encoder.layer.{number}.{_INSIDE[part]}.{kind}"
-    return f"{_OUTSIDE[first]}.{rest[0]}"
+MPNET: Final = Layout(
+    {
+        "q": "attention.attn.q",
+        "k": "attention.attn.k",
+        "v": "attention.attn.v",
+        "o": "attention.attn.o",
+        "out_norm": "attention.LayerNorm",
+        "up": "intermediate.dense",
+        "down": "output.dense",
+        "down_norm": "output.LayerNorm",
+    },
+    {
+        "words": "embeddings.word_embeddings",
+        "places": "embeddings.position_embeddings",
+        "norm": "embeddings.LayerNorm",
+        "bias": "encoder.relative_attention_bias",
+    },
+)

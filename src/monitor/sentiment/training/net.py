@@ -9,7 +9,7 @@ layers, and is held to the frozen base's own embedding of the same text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own custom
@@ -129,26 +129,35 @@ class Net(nn.Module):  # type: ignore[misc,unused-ignore]  # torch is optional, 
         return torch.cat([layers[-1][:, 0], mean(layers[-1], mask)], 1)
 
 
-_INSIDE: Final = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "out": "attention.output.dense",
-    "out_norm": "attention.output.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "down_norm": "output.LayerNorm",
-}
-_OUTSIDE: Final = {
-    "words": "embeddings.word_embeddings",
-    "places": "embeddings.position_embeddings",
-    "types": "embeddings.token_type_embeddings",
-    "norm": "embeddings.LayerNorm",
-}
+class Layout(NamedTuple):
+    """What the parts of a layer, and of what lies outside of the layers, are called in a base's weight file."""
+
+    inside: Mapping[str, str]
+    outside: Mapping[str, str]
 
 
-def base_name(name: str) -> str:
-    """Return the base file's name for a parameter of `Encoder`.
+BERT: Final = Layout(
+    {
+        "query": "attention.self.query",
+        "key": "attention.self.key",
+        "value": "attention.self.value",
+        "out": "attention.output.dense",
+        "out_norm": "attention.output.LayerNorm",
+        "up": "intermediate.dense",
+        "down": "output.dense",
+        "down_norm": "output.LayerNorm",
+    },
+    {
+        "words": "embeddings.word_embeddings",
+        "places": "embeddings.position_embeddings",
+        "types": "embeddings.token_type_embeddings",
+        "norm": "embeddings.LayerNorm",
+    },
+)
+
+
+def base_name(name: str, layout: Layout = BERT) -> str:
+    """Return the base file's name for a parameter of an encoder.
 
     >>> base_name("layers.3.up.weight")
     'encoder.layer.3.intermediate.dense.weight'
@@ -156,5 +165,5 @@ def base_name(name: str) -> str:
     first, *rest = name.split(".")
     if first == "layers":
         number, part, kind = rest
-        return f"encoder.layer.{number}.{_INSIDE[part]}.{kind}"
-    return f"{_OUTSIDE[first]}.{rest[0]}"
+        return f"encoder.layer.{number}.{layout.inside[part]}.{kind}"
+    return f"{layout.outside[first]}.{rest[0]}"

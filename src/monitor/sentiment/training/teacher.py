@@ -32,7 +32,8 @@ from torch import Tensor
 from monitor.sentiment.cpu import cpu_features, has_bfloat16
 from monitor.sentiment.errors import ModelError
 from monitor.sentiment.tokens import Tokens
-from monitor.sentiment.training.mpnet import LAYERS, NOTHING, WIDTH, Teacher, base_name
+from monitor.sentiment.training.mpnet import LAYERS, MPNET, NOTHING, WIDTH, Teacher
+from monitor.sentiment.training.net import base_name
 from monitor.sentiment.training.rows import HEADS, Row, Soft
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class Teaching:
         self._tokens = Tokens(folder / "tokenizer.json")
         self._net = Teacher(lesson.still, {name: HEADS[name].classes for name in TASKS})
         stored = load_file(folder / "model.safetensors")
-        own = {name: stored[base_name(name)] for name in self._net.state_dict() if not name.startswith("heads.")}
+        own = {name: stored[base_name(name, MPNET)] for name in self._net.state_dict() if not name.startswith("heads.")}
         self._net.load_state_dict(own, strict=False)
         self._masters = {name: one.detach().clone() for name, one in self._net.named_parameters() if one.requires_grad}
         if first is not None:
