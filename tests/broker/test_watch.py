@@ -268,6 +268,32 @@ async def test_a_seek_that_was_lost_is_made_again_though_nothing_more_comes(brok
     store.close()
 
 
+class _Looked(_Assigned):
+    looks = 0
+
+    def stories(self, live):
+        del live
+        self.looks += 1
+
+
+async def test_it_tells_how_far_behind_it_is_while_a_record_waits_for_the_store(broker, prefix, tmp_path):
+    port, events, stop = int(broker.bootstrap.rpartition(":")[2]), _Looked(), asyncio.Event()
+    store, watcher = await _watcher(broker, prefix, tmp_path, port, events)
+    running = asyncio.create_task(watcher.run(stop))
+    async with asyncio.timeout(20):
+        await events.partitions.wait()
+    async with watcher._lock:  # held while the store is waited for
+        for owned in watcher._owned.values():
+            owned.seeks = 1  # and what was sought has not come
+        before = events.looks
+        async with asyncio.timeout(10):
+            while events.looks < before + 2:  # noqa: ASYNC110 -- a count is no future
+                await asyncio.sleep(0.1)
+    stop.set()
+    await running
+    store.close()
+
+
 async def test_records_that_the_topic_does_not_have_end_the_worker(kafka_broker, prefix, tmp_path):
     store, watcher, assigned, values = await _watcher_and_values(kafka_broker, prefix, tmp_path, 40, readings=1)
     running = asyncio.create_task(watcher.run(asyncio.Event()))

@@ -479,15 +479,16 @@ class Watcher:
     async def _seek_again(self, owned: _Owned, tp: TP) -> None:
         """Seek once more where nothing came of a seek: on a quiet topic no later record would say that it was lost.
 
-        It is not counted: a broker that hangs has not lost records.
+        It is not counted: a broker that hangs has not lost records. Nobody waits for it: while the store keeps a record
+        waiting, others tell how far behind the worker is, and a rebalance must not wait for the consumer's answer.
         """
-        async with self._lock:
-            now = time.monotonic()
-            if not owned.seeks or now - owned.sought_at < SEEK_LOST_S or self._owned.get(tp.partition) is not owned:
-                return
-            owned.sought_at = now
-            _log.info("sought_again", partition=tp.partition, expected=owned.position)
-            await self._faust.consumer.seek_wait({tp: owned.position})
+        now = time.monotonic()
+        waits = owned.seeks and now - owned.sought_at >= SEEK_LOST_S and self._owned.get(tp.partition) is owned
+        if not waits or self._lock.locked():
+            return
+        owned.sought_at = now
+        _log.info("sought_again", partition=tp.partition, expected=owned.position)
+        await self._faust.consumer.seek_wait({tp: owned.position})
 
     async def _apply(self, owned: _Owned, batches: Sequence[ReadingBatch], next_offset: int, began: float) -> None:
         engine = owned.engine
