@@ -30,7 +30,7 @@ _LEAST: Final = 1e-6
 
 
 class Eight:
-    """Products of bytes.
+    """Products of bytes, for one graph.
 
     Args:
         ranges: (2, channels) for each product's name: the least and the most that each channel of its input was.
@@ -39,6 +39,7 @@ class Eight:
     def __init__(self, ranges: Mapping[str, NDArray[np.float32]]) -> None:
         self._ranges = ranges
         self._scales: dict[str, NDArray[np.float32]] = {}
+        self._bytes: tuple[str, str] = ("", "")
 
     def scale(self, name: str, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return by what each channel of the input of the product `name` shall be divided: 1 on the mean."""
@@ -50,7 +51,9 @@ class Eight:
             self._scales[name] = np.exp(logs - logs.mean()).astype(np.float32)
         return self._scales[name]
 
-    def linear(self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> str:
+    def linear(
+        self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str, part: str = ""
+    ) -> str:
         """Add the product: the input to bytes, the product in whole numbers, and back."""
         scale = self.scale(name, weight)
         step, zero = grid(self._ranges[name] / scale)
@@ -58,15 +61,18 @@ class Eight:
         steps = np.maximum(np.abs(weight).max(axis=1), _LEAST) / 127
         whole = np.rint(weight / steps[:, None]).astype(np.int8)
         step_name, zero_name = g.number(step), g.constant(np.array(zero, np.uint8))
+        if self._bytes[0] != name:  # several products of one input share its bytes
+            self._bytes = (name, g.op("QuantizeLinear", x, step_name, zero_name))
+        own = f"{name}.{part}" if part else name
         return g.op(
             "MatMulIntegerToFloat",
-            g.op("QuantizeLinear", x, step_name, zero_name),
-            g.constant(whole.T, f"{name}.whole"),
+            self._bytes[1],
+            g.constant(whole.T, f"{own}.whole"),
             step_name,
-            g.constant(steps.astype(np.float32), f"{name}.steps"),
+            g.constant(steps.astype(np.float32), f"{own}.steps"),
             zero_name,
             "",
-            g.constant(bias, f"{name}.bias"),
+            g.constant(bias, f"{own}.bias"),
             domain=CONTRIBUTED,
         )
 

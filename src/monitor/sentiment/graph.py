@@ -1,6 +1,6 @@
 """The packaged encoder as an ONNX graph, written out by hand from its weights: no torch, no exporter.
 
-BERT (Devlin et al. 2019): post-norm, exact GELU; query, key and value as one product. Inputs: `ids` (batch, tokens)
+BERT (Devlin et al. 2019): post-norm, exact GELU. Inputs: `ids` (batch, tokens)
 int64 and `mask` (batch, tokens) float32, 1 where there is a token. Outputs: `sentiment` (batch, 3) and `complaint`
 (batch, 1), both logits, and `story` (batch, 384), not normalised.
 
@@ -27,6 +27,8 @@ OPSET: Final = 20
 FAR: Final = -1e4
 SUREST: Final = 0.7
 """How far, as a logarithm, the head `sure` may stretch or shrink a text's sentiment."""
+SIGHT_PARTS: Final = ("query", "key", "value")
+"""What a layer's attention makes of its input."""
 CONTRIBUTED: Final = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 
@@ -84,8 +86,13 @@ class Products(Protocol):
         """Return by what each channel of the input of the product `name` shall be divided; None: left as it is."""
         ...
 
-    def linear(self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> str:
-        """Add the product `name` of the input `x`, divided as `scale` asked; `weight` (out, in) is as it was."""
+    def linear(
+        self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str, part: str = ""
+    ) -> str:
+        """Add the product `name` of the input `x`, divided as `scale` asked; `weight` (out, in) is as it was.
+
+        Several products of one input have one `name`, and a `part` each.
+        """
         ...
 
 
@@ -96,9 +103,11 @@ class Float:
         """Return None: nothing is scaled."""
         return
 
-    def linear(self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> str:
+    def linear(
+        self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str, part: str = ""
+    ) -> str:
         """Add the product."""
-        return g.linear(x, weight, bias, name)
+        return g.linear(x, weight, bias, f"{name}.{part}" if part else name)
 
 
 class _Normed(NamedTuple):
@@ -124,10 +133,13 @@ class _Encoder:
         return _Normed(ready if scale is None else g.op("Mul", ready, g.constant(scale)), ready)
 
     def linear_of(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight and bias of a product; query, key and value are one, the score's scale taken into the query."""
+        """Return weight and bias of a product.
+
+        Query, key and value stand below each other, as `SIGHT_PARTS` says, the score's scale taken into the query.
+        """
         if not name.endswith(".qkv"):
             return self.tensors[f"{name}.weight"].copy(), self.tensors[f"{name}.bias"].copy()
-        parts = [name.removesuffix("qkv") + f"attention.self.{part}" for part in ("query", "key", "value")]
+        parts = [name.removesuffix("qkv") + f"attention.self.{part}" for part in SIGHT_PARTS]
         weight = np.concatenate([self.tensors[f"{part}.weight"] for part in parts])
         bias = np.concatenate([self.tensors[f"{part}.bias"] for part in parts])
         size = self.shape.width // self.shape.sights
@@ -164,20 +176,19 @@ class _Encoder:
         if scale is not None:  # taken into the values: it costs nothing there
             weight[2 * shape.width :] /= scale[:, None]
             bias[2 * shape.width :] /= scale
-        packed = self.products.linear(g, x, weight, bias, f"{base}.qkv")
-        heads = g.op("Reshape", packed, g.ints(0, 0, 3, shape.sights, size))
+        # three products, not one that is cut up afterwards: that would be copied once more
+        products = (
+            self.products.linear(g, x, rows, more, f"{base}.qkv", part)
+            for part, rows, more in zip(SIGHT_PARTS, np.split(weight, 3), np.split(bias, 3), strict=True)
+        )
         query, key, worth = (
-            g.op("Transpose", self._pick(heads, which), perm=perm)
-            for which, perm in enumerate(([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))
+            g.op("Transpose", g.op("Reshape", product, g.ints(0, 0, shape.sights, size)), perm=perm)
+            for product, perm in zip(products, ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]), strict=True)
         )
         share = g.op("Softmax", g.op("Add", g.op("MatMul", query, key), away), axis=-1)
         seen = g.op("Transpose", g.op("MatMul", share, worth), perm=[0, 2, 1, 3])
         flat = g.op("Reshape", seen, g.ints(0, 0, shape.width))
         return self.products.linear(g, flat, out_weight, out_bias, whole)
-
-    def _pick(self, heads: str, which: int) -> str:
-        """Return one of query, key and value, (batch, tokens, heads, size)."""
-        return self.g.op("Gather", heads, self.g.constant(np.array(which, np.int64), f"pick{which}"), axis=2)
 
 
 def build(
@@ -265,7 +276,10 @@ class _Watching(Float):
     def __init__(self, names: list[str]) -> None:
         self._names = names
 
-    def linear(self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> str:
+    def linear(
+        self, g: Graph, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str, part: str = ""
+    ) -> str:
         """Add the product, and its input under its name."""
-        self._names.append(g.op("Identity", x, to=name))
-        return super().linear(g, x, weight, bias, name)
+        if name not in self._names:
+            self._names.append(g.op("Identity", x, to=name))
+        return super().linear(g, x, weight, bias, name, part)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.sentiment.cpu import Kind
     from monitor.sentiment.weights import Card
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Raised whenever the graph changes, so that a kept one is made anew."""
 
 
