@@ -1,5 +1,8 @@
 import gzip
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +51,48 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, told: str) -> None:
     assert code == 2
     assert told in output.replace("\n", "")
     assert ":2:" in output.replace("\n", "")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", gzip.compress(b'{"text": "a"}' * 99)[:-20], b"no gzip"])
+def test_input_that_is_no_text_is_told(tmp_path: Path, content: bytes) -> None:
+    source = tmp_path / ("in.jsonl" if content.startswith(b"\xff") else "in.jsonl.gz")
+    source.write_bytes(content)
+    code, output = run(source, "-o", tmp_path / "out", "--model", "stub")
+    assert (code, "cannot be read" in " ".join(output.split())) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"id": "1", "text": "so rude"}\n' * 900)
+    out.write_text("what was there")
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "read", source, "-o", out, "--model", "stub"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert done.returncode == 2
+    assert "cannot be written" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert out.read_text() == "what was there"
+    assert sorted(tmp_path.iterdir()) == [source, out]
+    if Path("/dev/full").exists():
+        code, output = run(source, "-o", "/dev/full", "--model", "stub")
+        assert (code, "No space left" in " ".join(output.split())) == (2, True)
+
+
+def test_a_device_is_written_to_itself_and_a_link_stays_one(tmp_path: Path) -> None:
+    source, real, link = tmp_path / "in.jsonl", tmp_path / "real.jsonl.gz", tmp_path / "link.jsonl.gz"
+    source.write_text('{"id": "1", "text": "so rude"}\n')
+    real.write_text("")
+    link.symlink_to(real)
+    assert run(source, "-o", "/dev/null", "--model", "stub")[0] == 0
+    assert Path("/dev/null").is_char_device()
+    assert run(source, "-o", link, "--model", "stub")[0] == 0
+    assert link.is_symlink()
+    assert json.loads(gzip.decompress(real.read_bytes()))["id"] == "1"
 
 
 def test_a_wrong_tree_of_causes_is_told_with_its_line(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
@@ -124,24 +127,13 @@ def read(
     runtime: Runtime = "auto",
 ) -> None:
     """Read a file of mentions: the same lines in the same order, each with `reading`."""
-    rows: list[dict[str, Any]] = []
-    with _open(file, "rt") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as broken:
-                raise _stop(f"{file}:{number}: not JSON ({broken}).") from broken
-            if not isinstance(row, dict):
-                raise _stop(f"{file}:{number}: a mention is a JSON object.")
-            rows.append(row)
+    rows = _mentions(file)
     try:
         scorer = load_scorer(model, threads=threads, runtime=runtime, vectors=vectors is not None, causes=causes)
     except (ModelError, FileError) as problem:
         raise _stop(str(problem)) from problem
     kept: list[bytes] = []
-    with _progress() as bar, _open(out, "wt") as sink:
+    with _progress() as bar, _written(out, "wt") as sink:
         for row, reading in zip(
             rows, bar.track(_readings(scorer, rows), total=len(rows), description="reading"), strict=True
         ):
@@ -153,9 +145,28 @@ def read(
         for index, vector in enumerate(kept):
             if vector:
                 table[index] = np.frombuffer(vector, "<f2")
-        with vectors.open("wb") as sink_vectors:
-            np.save(sink_vectors, table)
+        with _written(vectors, "wb") as sink:
+            np.save(sink, table)
     print(f"{len(rows)} mentions read by {scorer.name}, {scorer.runtime}", file=sys.stderr)  # noqa: T201 -- the command's last word
+
+
+def _mentions(file: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    try:
+        with _open(file, "rt", file) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as broken:
+                    raise _stop(f"{file}:{number}: not JSON ({broken}).") from broken
+                if not isinstance(row, dict):
+                    raise _stop(f"{file}:{number}: a mention is a JSON object.")
+                rows.append(row)
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as broken:
+        raise _stop(f"{file} cannot be read ({broken}).") from broken
+    return rows
 
 
 def _readings(scorer: Any, rows: list[dict[str, Any]]) -> Iterator[Reading]:
@@ -187,7 +198,31 @@ def shown(reading: Reading) -> dict[str, Any]:
     return out
 
 
-def _open(path: Path, mode: str) -> IO[str]:
-    if path.suffix == ".gz":
+@contextmanager
+def _written(path: Path, mode: str) -> Iterator[IO[Any]]:
+    """Open what takes the place of `path` when it is whole; what is no file, a pipe or a device, is written to itself.
+
+    Raises:
+        typer.Exit: it can't be written; what stood there before stands there still.
+    """
+    place = path.resolve()
+    draft = place.with_name(f".{place.name}.new") if place.is_file() or not place.exists() else place
+    try:
+        with _open(draft, mode, path) as sink:
+            yield sink
+        if draft != place:
+            os.replace(draft, place)  # noqa: PTH105 -- atomic on every platform
+    except OSError as refused:
+        raise _stop(f"{path} cannot be written: {refused.strerror}.") from refused
+    finally:
+        if draft != place:
+            draft.unlink(missing_ok=True)
+
+
+def _open(path: Path, mode: str, named: Path) -> IO[Any]:
+    """Open `path` as what the file `named` is by its name: gzip or not."""
+    if "b" in mode:
+        return path.open(mode)
+    if named.suffix == ".gz":
         return gzip.open(path, mode, encoding="utf-8")  # type: ignore[return-value]
     return path.open(mode, encoding="utf-8")
